@@ -1,0 +1,359 @@
+"""The plugin contract: a generator turns (config, day) into polars frames."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property, lru_cache
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from generators.calendar import FIRST_DAY, LAST_DAY, HolidayCalendar
+from generators.config import GeneratorConfig, LabelMode
+from generators.errors import CalendarError, UnknownNameError
+from generators.intraday import DayArrivals, IntradayProfile
+from generators.randomness import stream
+from generators.schema import TableSchema
+from generators.volume import VolumeModel
+
+ConfigT = TypeVar("ConfigT", bound=GeneratorConfig)
+
+SLICE_ROWS = 262_144
+"""Rows of a slice. A constant of the format: it is part of every fingerprint."""
+
+_EPOCH = date(1970, 1, 1).toordinal()
+
+
+def day_number(day: date) -> int:
+    """Return the days since 1970-01-01, the time axis of entities."""
+    return day.toordinal() - _EPOCH
+
+
+@dataclass(frozen=True)
+class Process:
+    """An arrival process: how many rows a day, and when in the day.
+
+    Attributes:
+        name: For example ``"emergency"``; keys the process's own randomness and its holiday multipliers.
+        volume: Expected rows of a day and their random part.
+        intraday: Intensity over the hours of a day.
+    """
+
+    name: str
+    volume: VolumeModel
+    intraday: IntradayProfile
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """The rows of one slice, before they have any column but their instants.
+
+    Attributes:
+        day: Civil day of the partition, in the dataset's time zone.
+        number: Number of the slice in the day, from 0.
+        first: Number of the slice's first row among the day's drawn rows.
+        timestamp: (n,) UTC microseconds, ascending.
+        process: (n,) index of each row's arrival process.
+        seed: The config's seed.
+        generator: The generator's name.
+    """
+
+    day: date
+    number: int
+    first: int
+    timestamp: NDArray[np.int64]
+    process: NDArray[np.uint8]
+    seed: int
+    generator: str
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return len(self.timestamp)
+
+    @property
+    def day_number(self) -> int:
+        """Days since 1970-01-01."""
+        return day_number(self.day)
+
+    @property
+    def row(self) -> NDArray[np.int64]:
+        """(n,) numbers of the rows among the day's drawn rows: unique in the day, whatever the slices."""
+        return np.arange(self.first, self.first + self.n)
+
+    def rng(self, column: str) -> np.random.Generator:
+        """Return the stream of one column of this slice: other columns' draws never change it."""
+        return stream(self.seed, self.generator, self.day, self.number, column)
+
+
+@dataclass(frozen=True, eq=False)
+class DayPlan:
+    """A day before its rows exist: how many rows each slice has, and the arrival intensity."""
+
+    day: date
+    sizes: NDArray[np.int64]
+    arrivals: DayArrivals
+
+    @property
+    def rows(self) -> int:
+        """Rows drawn on the day, overlay rows not among them."""
+        return int(self.sizes.sum())
+
+
+class BaseGenerator(ABC, Generic[ConfigT]):
+    """A generator of one domain's event table and the dimensions and labels that belong to it.
+
+    Subclasses declare the class attributes and implement `draw`. Instances hold a config and caches, no state: every
+    public method is a function of (config, arguments).
+
+    Attributes:
+        name: Registered name, set by `register_generator`.
+        domain: Folder and tag, for example ``"ecommerce"``.
+        description: One sentence for people.
+        config_type: The config class.
+        revision: Raised whenever the data of an unchanged config change; part of every fingerprint.
+        tables: The event table first, then labels and dimensions.
+    """
+
+    name: ClassVar[str] = ""
+    domain: ClassVar[str] = ""
+    description: ClassVar[str] = ""
+    config_type: ClassVar[type[GeneratorConfig]] = GeneratorConfig
+    revision: ClassVar[int] = 1
+    tables: ClassVar[tuple[TableSchema, ...]] = ()
+
+    def __init__(self, config: ConfigT | None = None, **fields: Any) -> None:
+        if config is not None and fields:
+            config = config.create(**{**config.model_dump(), **fields})  # type: ignore[assignment]
+        self.config: ConfigT = config if config is not None else self.config_type.create(**fields)  # type: ignore[assignment]
+        self._ready = False
+
+    # -- lifecycle ------------------------------------------------------------------------------------------------
+
+    def setup(self) -> None:
+        """Acquire what generating needs; called once before the first day. The default does nothing."""
+
+    def cleanup(self) -> None:
+        """Release what `setup` acquired; called when the generator is left as a context manager."""
+
+    def __enter__(self) -> Self:
+        self._set_up()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._ready:
+            self._ready = False
+            self.cleanup()
+
+    def _set_up(self) -> None:
+        if not self._ready:
+            self.setup()
+            self._ready = True
+
+    # -- what a plugin declares -----------------------------------------------------------------------------------
+
+    @cached_property
+    def calendar(self) -> HolidayCalendar:
+        """The events of the config's country."""
+        return HolidayCalendar(self.config.country)
+
+    @cached_property
+    def processes(self) -> tuple[Process, ...]:
+        """Arrival processes under this config; one with the base class's week and a flat day unless overridden."""
+        volume = VolumeModel.from_config(self.config, generator=self.name, calendar=self.calendar)
+        return (Process("events", volume, IntradayProfile.from_config(self.config)),)
+
+    @abstractmethod
+    def draw(self, batch: Batch) -> pl.DataFrame:
+        """Return the rows of one slice: every column of the event table but timestamp, record_id and generator.
+
+        Args:
+            batch: Instants, processes and streams of the slice; ``batch.n`` is never 0.
+        """
+
+    def overlay(self, day: date) -> pl.DataFrame | None:
+        """Return extra rows of a day with their own instants (episodes, attacks), or None.
+
+        The frame has the columns of `draw` and ``timestamp`` (instants or UTC microseconds) inside the day, in any order.
+        """
+        return None
+
+    def vocabularies(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the texts of columns declared with ``vocabulary=True``: scanned once a seed, part of fingerprints."""
+        return {}
+
+    def dimension(self, table: str, start: date, through: date) -> Iterator[pl.DataFrame]:
+        """Yield a dimension table: the entities alive in [start, through] and their versions valid from by `through`.
+
+        Raises:
+            UnknownNameError: The generator has no such dimension.
+        """
+        known = [t.name for t in self.tables if t.kind == "dimension"]
+        raise UnknownNameError(f"dimension of {self.name}", table, known)
+
+    # -- what users call ------------------------------------------------------------------------------------------
+
+    @property
+    def events(self) -> TableSchema:
+        """The event table's schema."""
+        return self.tables[0]
+
+    @classmethod
+    def table(cls, name: str) -> TableSchema:
+        """Return the schema of a table by name.
+
+        Raises:
+            UnknownNameError: The generator has no such table.
+        """
+        for table in cls.tables:
+            if table.name == name:
+                return table
+        raise UnknownNameError(f"table of {cls.name}", name, [t.name for t in cls.tables])
+
+    def expected(self, day: date) -> float:
+        """Return the expected rows of a day before noise, overlay rows not among them."""
+        return float(sum(p.volume.expected(day) for p in self.processes))
+
+    def generate(self, day: date) -> pl.DataFrame:
+        """Return the whole day of events, sorted by timestamp: a pure function of (config, day).
+
+        Raises:
+            CalendarError: The day is outside the calendar.
+        """
+        return pl.concat(list(self.batches(day)), rechunk=True)
+
+    def batches(self, day: date, rows: int | None = None) -> Iterator[pl.DataFrame]:
+        """Yield the day's rows in order with bounded memory: by slices, or re-chunked to frames of `rows` rows."""
+        check_day(day)
+        self._set_up()
+        if rows is None:
+            yield from self._slices(day)
+            return
+        if rows < 1:
+            raise ValueError(f"rows: {rows} given; allowed: 1 or more")
+        held: pl.DataFrame | None = None
+        for piece in self._slices(day):
+            held = piece if held is None else pl.concat([held, piece])
+            while held.height > rows:
+                yield held.head(rows)
+                held = held.slice(rows)
+        if held is not None:
+            yield held
+
+    def plan(self, day: date) -> DayPlan:
+        """Return how many rows the day has, how they fall into slices, and their arrival intensity."""
+        counts = np.array([p.volume.intensity(day) for p in self.processes])
+        arrivals = DayArrivals.from_profiles(
+            day, self.config, self.name, [p.intraday for p in self.processes], masses=counts
+        )
+        total = counts.sum()
+        draw = stream(self.config.seed, self.name, day, "count")
+        n = int(draw.poisson(total)) if self.config.poisson_counts else round(float(total))
+        pieces = max(1, -(-n // SLICE_ROWS))
+        return DayPlan(day, arrivals.slice_sizes(n, pieces), arrivals)
+
+    def batch(self, plan: DayPlan, number: int) -> Batch:
+        """Return the instants and processes of one slice."""
+        config, day, n, pieces = self.config, plan.day, int(plan.sizes[number]), len(plan.sizes)
+        instants = plan.arrivals.instants(n, number, pieces, stream(config.seed, self.name, day, number, "timestamp"))
+        process = plan.arrivals.processes(instants, stream(config.seed, self.name, day, number, "process"))
+        return Batch(day, number, int(plan.sizes[:number].sum()), instants, process, config.seed, self.name)
+
+    # -- assembly -------------------------------------------------------------------------------------------------
+
+    def _slices(self, day: date) -> Iterator[pl.DataFrame]:
+        plan = self.plan(day)
+        edges = plan.arrivals.edges(len(plan.sizes))
+        extra = self._overlay(day, edges)
+        record = 0
+        for number in range(len(plan.sizes)):
+            frame = self._drawn(plan, number)
+            if extra is not None:
+                inside = extra.filter(
+                    (pl.col("timestamp").to_physical() >= edges[number])
+                    & (pl.col("timestamp").to_physical() < edges[number + 1])
+                )
+                if inside.height:
+                    frame = pl.concat([frame, inside]).sort("timestamp", maintain_order=True)
+            yield self._finished(frame, day, record)
+            record += frame.height
+
+    def _drawn(self, plan: DayPlan, number: int) -> pl.DataFrame:
+        if plan.sizes[number] == 0:
+            return pl.DataFrame(schema=self._drawn_schema)
+        batch = self.batch(plan, number)
+        frame = self.draw(batch)
+        return frame.insert_column(0, pl.Series("timestamp", batch.timestamp).cast(self._instant)).select(
+            self._drawn_schema.names()
+        )
+
+    def _overlay(self, day: date, edges: NDArray[np.int64]) -> pl.DataFrame | None:
+        extra = self.overlay(day)
+        if extra is None or extra.is_empty():
+            return None
+        extra = extra.with_columns(pl.col("timestamp").cast(self._instant)).select(self._drawn_schema.names())
+        extra = extra.cast(dict(self._drawn_schema))
+        times = extra["timestamp"].to_physical()
+        if times.min() < edges[0] or times.max() >= edges[-1]:  # type: ignore[operator]
+            raise CalendarError(f"{self.name}: overlay rows of {day} lie outside the day")
+        return extra.sort("timestamp", maintain_order=True)
+
+    def _finished(self, frame: pl.DataFrame, day: date, first: int) -> pl.DataFrame:
+        added = []
+        if "record_id" in self._schema:
+            added.append(pl.Series("record_id", np.arange(first, first + frame.height, dtype=np.uint32)))
+        if "generator" in self._schema:
+            added.append(pl.repeat(self.name, frame.height, dtype=pl.String, eager=True).alias("generator"))
+        frame = frame.with_columns(added)
+        if self.config.label_mode is LabelMode.live and self._later:
+            # Each condition reads the columns as they were: all of them are evaluated in one pass.
+            frame = frame.with_columns(
+                pl.when(c.known_at <= day).then(pl.col(c.name)).alias(c.name)  # type: ignore[operator]
+                for c in self._later
+            )
+        return self.events.conform(frame, self.config.timezone)
+
+    @cached_property
+    def _instant(self) -> pl.Datetime:
+        return pl.Datetime("us", self.config.timezone)
+
+    @cached_property
+    def _schema(self) -> pl.Schema:
+        return self.events.polars_schema(self.config.timezone)
+
+    @cached_property
+    def _drawn_schema(self) -> pl.Schema:
+        return pl.Schema({k: v for k, v in self._schema.items() if k not in ("record_id", "generator")})
+
+    @cached_property
+    def _later(self) -> list[Any]:
+        return [c for c in self.events if c.known_at is not None]
+
+
+def check_day(day: date) -> None:
+    """Refuse what is no day of the calendar.
+
+    Raises:
+        CalendarError: Not a date, or outside [FIRST_DAY, LAST_DAY].
+    """
+    if isinstance(day, datetime) or not isinstance(day, date):
+        raise CalendarError(f"day: {day!r} given; allowed: a datetime.date")
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise CalendarError(f"day: {day} given; allowed: {FIRST_DAY} to {LAST_DAY}")
+
+
+@lru_cache(maxsize=1)
+def draws_digest() -> bytes:
+    """Return a few draws of each distribution the library uses: they change when numpy's algorithms do."""
+    rng = stream(0, "digest")
+    draws = [
+        rng.random(4), rng.standard_normal(4), rng.standard_exponential(4), rng.standard_gamma(0.5, 4),
+        rng.standard_gamma(2.0, 4), rng.beta(2.2, 2.2, 4), rng.poisson(3.0, 4), rng.poisson(1e4, 4),
+        rng.integers(0, 65_536, 4, dtype=np.uint16), rng.multinomial(100, [0.2, 0.3, 0.5]),
+    ]  # fmt: skip
+    return b"".join(np.ascontiguousarray(d).tobytes() for d in draws)

@@ -1,0 +1,1 @@
+"""Generators and entities of the ecommerce domain."""

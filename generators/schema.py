@@ -1,0 +1,249 @@
+"""Tables declared once: dtypes, conformance, violations, JSON schema and docs derive from a list of columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import polars as pl
+
+from generators.errors import DataError, PluginError
+from generators.sanitize import check_format, format_regex, scan
+
+TableKind = Literal["events", "labels", "dimension"]
+
+INSTANT = pl.Datetime("us")
+"""Declared dtype of instants: UTC microseconds. `TableSchema.in_zone` adds the dataset's time zone."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Attributes:
+        name: Column name, snake_case.
+        dtype: polars dtype. Small fixed vocabularies are `pl.Enum`; instants are `INSTANT`.
+        description: One sentence on the meaning, and the rule where there is one.
+        unit: Unit of the values, for example ``"USD"``, ``"days"``, ``"seconds"``.
+        ge: Lowest allowed value.
+        le: Highest allowed value.
+        nullable: Whether nulls are allowed.
+        unique: Whether values are unique over the whole table, all partitions together.
+        format: Identifier format of a text column (see `generators.sanitize.format_regex`).
+        vocabulary: The text comes from a vocabulary of the generator that is scanned once a seed.
+        known_at: Expression over the table's columns that gives the date on which a value becomes known; None: with
+            the event. Where it is later than the event's day, ``label_mode: live`` nulls the value.
+        source: Where the rule comes from.
+    """
+
+    name: str
+    dtype: pl.DataType | type[pl.DataType]
+    description: str
+    unit: str | None = None
+    ge: float | None = None
+    le: float | None = None
+    nullable: bool = False
+    unique: bool = False
+    format: str | None = None
+    vocabulary: bool = False
+    known_at: pl.Expr | None = field(default=None, compare=False)
+    source: str | None = None
+
+    @property
+    def categories(self) -> list[str] | None:
+        """The allowed values of an enum column."""
+        return self.dtype.categories.to_list() if isinstance(self.dtype, pl.Enum) else None
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the column holds free strings."""
+        return self.dtype == pl.String
+
+    def type_name(self) -> str:
+        """Return the dtype's short name for people: ``Enum`` without its categories."""
+        return "Enum" if isinstance(self.dtype, pl.Enum) else str(self.dtype)
+
+    def check(self) -> None:
+        """Raise PluginError where the declaration cannot hold."""
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
+            raise PluginError(f"column name {self.name!r} is not snake_case")
+        if self.format is not None:
+            if not self.is_text:
+                raise PluginError(f"column {self.name!r}: only text has a format, not {self.dtype}")
+            check_format(self.name, self.format)
+        if self.categories is not None and (found := scan(self.categories)):
+            text, kind = next(iter(found.items()))
+            raise PluginError(f"column {self.name!r}: category {text!r} looks like a {kind}")
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A rule of a schema that some rows of a frame break."""
+
+    column: str
+    rule: str
+    rows: int
+    example: str
+
+    def __str__(self) -> str:
+        return f"{self.column}: {self.rows} rows break {self.rule!r}, for example {self.example}"
+
+
+@dataclass(frozen=True)
+class TableSchema:
+    """A table: its name inside the dataset, its kind, its version and its columns.
+
+    Attributes:
+        name: For example ``"transactions"``.
+        kind: ``events`` (a partition a day of the event), ``labels`` (a partition a day on which facts became known)
+            or ``dimension`` (unpartitioned).
+        version: ``"major.minor"``: a column added raises minor, one renamed or retyped raises major.
+        columns: In storage order.
+        description: One sentence.
+        key: Columns that are unique together; default: the first column declared unique.
+    """
+
+    name: str
+    kind: TableKind
+    version: str
+    columns: tuple[Column, ...]
+    description: str = ""
+    key: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[Column]:
+        return iter(self.columns)
+
+    def __getitem__(self, name: str) -> Column:
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Column]:
+        return {column.name: column for column in self.columns}
+
+    @property
+    def names(self) -> list[str]:
+        """Column names in storage order."""
+        return [column.name for column in self.columns]
+
+    @property
+    def major(self) -> int:
+        """Major version: tables with different ones cannot be read together."""
+        return int(self.version.partition(".")[0])
+
+    @property
+    def primary_key(self) -> tuple[str, ...]:
+        """Columns that identify a row."""
+        return self.key or tuple(c.name for c in self.columns if c.unique)[:1]
+
+    def polars_schema(self, timezone: str | None = None) -> pl.Schema:
+        """Return the polars schema; instants carry `timezone` where it is given."""
+        zoned = pl.Datetime("us", timezone)
+        return pl.Schema({c.name: zoned if timezone and c.dtype == INSTANT else c.dtype for c in self.columns})
+
+    def check(self) -> None:
+        """Raise PluginError where the declaration cannot hold; called when a generator registers."""
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
+            raise PluginError(f"table name {self.name!r} is not snake_case")
+        if not re.fullmatch(r"\d+\.\d+", self.version):
+            raise PluginError(f"table {self.name!r}: version {self.version!r} is not 'major.minor'")
+        if len(self._by_name) != len(self.columns):
+            raise PluginError(f"table {self.name!r} declares a column twice")
+        if unknown := set(self.key) - set(self._by_name):
+            raise PluginError(f"table {self.name!r}: key columns {sorted(unknown)} are not declared")
+        if self.kind == "events" and ("timestamp" not in self._by_name or self["timestamp"].dtype != INSTANT):
+            raise PluginError(f"event table {self.name!r} needs a column 'timestamp' of dtype INSTANT")
+        for column in self.columns:
+            column.check()
+
+    def conform(self, frame: pl.DataFrame, timezone: str | None = None) -> pl.DataFrame:
+        """Return the frame with exactly this schema's columns, order and dtypes.
+
+        Raises:
+            DataError: A column is missing or unknown, or a value does not fit its dtype.
+        """
+        schema = self.polars_schema(timezone)
+        if frame.schema == schema:
+            return frame
+        if missing := [name for name in schema if name not in frame.columns]:
+            raise DataError(f"table {self.name!r}: columns {missing} are missing")
+        if extra := [name for name in frame.columns if name not in schema]:
+            raise DataError(f"table {self.name!r}: columns {extra} are not declared; declared: {self.names}")
+        wrong = [pl.col(n).cast(t) for n, t in schema.items() if frame.schema[n] != t]
+        try:
+            return frame.with_columns(wrong).select(schema.names())
+        except pl.exceptions.PolarsError as error:
+            raise DataError(f"table {self.name!r}: {error}") from error
+
+    def violations(self, frame: pl.DataFrame) -> list[Violation]:
+        """Return the rules of nulls, bounds, formats, uniqueness and real-looking text that the frame breaks."""
+        return [v for column in self.columns if column.name in frame.columns for v in _violations(column, frame)]
+
+    def json_schema(self) -> dict[str, Any]:
+        """Return the JSON schema of one record."""
+        return {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": self.name,
+            "description": self.description,
+            "type": "object",
+            "additionalProperties": False,
+            "required": [c.name for c in self.columns],
+            "properties": {c.name: _json_property(c) for c in self.columns},
+        }
+
+
+def _violations(column: Column, frame: pl.DataFrame) -> Iterator[Violation]:
+    values = frame[column.name]
+    rules: list[tuple[str, pl.Series]] = []
+    if not column.nullable:
+        rules.append(("not null", values.is_null()))
+    if column.ge is not None:
+        rules.append((f">= {column.ge:g}", values < column.ge))
+    if column.le is not None:
+        rules.append((f"<= {column.le:g}", values > column.le))
+    if values.dtype.is_float():
+        rules.append(("finite", ~values.is_finite()))
+    if column.format is not None:
+        rules.append((f"format {column.format}", ~values.str.contains(format_regex(column.format))))
+    if column.unique:
+        rules.append(("unique", values.is_not_null() & values.is_duplicated()))
+    for rule, broken in rules:
+        rows = int(broken.sum() or 0)
+        if rows:
+            yield Violation(column.name, rule, rows, repr(values.filter(broken.fill_null(False))[0]))
+    if column.is_text and column.format is None and not column.vocabulary and (found := scan(values)):
+        text, kind = next(iter(found.items()))
+        yield Violation(column.name, f"no {kind}", len(found), repr(text))
+
+
+_JSON_TYPES: dict[str, dict[str, Any]] = {
+    "boolean": {"type": "boolean"},
+    "integer": {"type": "integer"},
+    "number": {"type": "number"},
+    "date": {"type": "string", "format": "date"},
+    "instant": {"type": "string", "format": "date-time"},
+    "text": {"type": "string"},
+}
+
+
+def _json_property(column: Column) -> dict[str, Any]:
+    dtype = column.dtype
+    kind = (
+        "boolean" if dtype == pl.Boolean
+        else "integer" if dtype.is_integer()
+        else "number" if dtype.is_numeric()
+        else "date" if dtype == pl.Date
+        else "instant" if dtype == INSTANT
+        else "text"
+    )  # fmt: skip
+    found = dict(_JSON_TYPES[kind])
+    if column.nullable:
+        found["type"] = [found["type"], "null"]
+    if column.categories is not None:
+        found["enum"] = [*column.categories, *([None] if column.nullable else [])]
+    if column.format is not None:
+        found["pattern"] = format_regex(column.format)
+    limits = {"minimum": column.ge, "maximum": column.le, "x-unit": column.unit}
+    return found | {k: v for k, v in limits.items() if v is not None} | {"description": column.description}
