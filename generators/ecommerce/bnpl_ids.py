@@ -1,0 +1,34 @@
+"""How the entities of bnpl are named in its tables."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from generators.identifiers import base32_views, inline_text, permute, row_text
+from generators.randomness import hash_key
+
+
+def id_keys(seed: int, generator: str) -> dict[str, np.uint64]:
+    """Return the keys that permute entity numbers before they are shown."""
+    return {name: hash_key(seed, generator, name, "id") for name in ("customer", "device")}
+
+
+def customer_views(entity: NDArray[np.int64], keys: dict[str, np.uint64]) -> NDArray[np.uint16]:
+    """Return (n, 8) Arrow views of customer ids."""
+    return base32_views("cus_", permute(entity, 40, keys["customer"]))
+
+
+def device_text(number: NDArray[np.uint64], keys: dict[str, np.uint64]) -> pl.Series:
+    """Return the ids of (n,) devices."""
+    return inline_text(base32_views("dv_", permute(number, 45, keys["device"])))
+
+
+def account_text(customer: NDArray[np.uint16], which: NDArray[np.uint8]) -> pl.Series:
+    """Return account ids: the customer's id, ``_pm_`` and 1 or 2."""
+    rows = np.empty((len(which), 5), np.uint32)
+    rows[:, :3] = customer.view(np.uint32)[:, 1:]
+    rows[:, 3] = np.frombuffer(b"_pm_", np.uint32)[0]
+    rows[:, 4] = which + np.uint32(ord("1"))
+    return row_text(rows, 0, 17)

@@ -1,0 +1,180 @@
+"""Schemas of the bnpl tables."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from generators.ecommerce import catalogue, customers, default_model
+from generators.schema import INSTANT, Column, TableSchema
+
+SCENARIOS = ("low_risk_purchase", "impulse_purchase", "credit_stretched", "high_risk_behavior")
+CONTEXTS = ("normal", "impulse", "rushed")
+SPEEDS = ("very_fast", "fast", "normal", "slow")
+STATUSES = ("completed", "returned", "cancelled")
+CURRENCIES = {
+    "US": "USD", "GB": "GBP", "DE": "EUR", "FR": "EUR", "ES": "EUR", "IT": "EUR", "NL": "EUR", "AT": "EUR", "BE": "EUR",
+    "IE": "EUR", "FI": "EUR", "PT": "EUR", "CA": "CAD", "AU": "AUD", "NZ": "NZD", "SE": "SEK", "NO": "NOK", "DK": "DKK",
+    "PL": "PLN", "CH": "CHF", "BR": "BRL", "MX": "MXN", "IN": "INR", "JP": "JPY",
+}  # fmt: skip
+CURRENCY_CODES = tuple(dict.fromkeys(CURRENCIES.values()))
+
+_DAY = pl.col("timestamp").dt.date()
+OUTCOME_KNOWN = (
+    pl.when(pl.col("will_default"))
+    .then(_DAY + pl.duration(days=pl.col("days_to_first_missed_payment").cast(pl.Int32) + 60))
+    .otherwise(_DAY + pl.duration(days=(pl.col("installment_count").cast(pl.Int32) - 1) * 14))
+)
+"""Date on which an outcome is known: 60 days after the first missed instalment, else the last instalment's due date."""
+
+GUIDE = "simtom BNPL field guide"
+
+TRANSACTIONS = TableSchema(
+    "transactions",
+    "events",
+    "1.0",
+    description="One row a purchase that is paid in instalments.",
+    columns=(
+        Column("timestamp", INSTANT, "Instant of the purchase; shown in the dataset's time zone."),
+        Column("record_id", pl.UInt32, "Running number in the partition.", ge=0),
+        Column("generator", pl.String, "Name of the generator.", vocabulary=True),
+        Column("transaction_id", pl.String, "Transaction key.", unique=True, format="txn_########_%%%%%%%%"),
+        Column("customer_id", pl.String, "Customer; a few are much more active than most.", format="cus_********"),
+        Column("product_id", pl.String, "Product; popularity is Zipf with exponent 0.8.", format="prd_********"),
+        Column("device_id", pl.String, "Device of the customer: one to three, the newest used most.", format="dv_*********"),
+        Column("payment_method_id", pl.String, "Payment account of the customer.", format="cus_********_pm_#"),
+        Column("amount", pl.Float64, "Amount of the purchase; equals product_price.", unit="USD", ge=15, le=400, source=GUIDE),
+        Column("currency", pl.Enum(CURRENCY_CODES), "ISO 4217 code of the country's currency."),
+        Column("status", pl.Enum(STATUSES), "completed, or with status_mode 'lifecycle' also returned and cancelled."),
+        Column("risk_scenario", pl.Enum(SCENARIOS), "Behaviour behind the purchase.", source=GUIDE),
+        Column("risk_score", pl.Float64, "Weighted sum of six risk factors.", ge=0, le=1, source=GUIDE),
+        Column("risk_level", pl.Enum(default_model.LEVELS), "low < 0.3 <= medium < 0.6 <= high < 0.8 <= very_high."),
+        Column("installment_count", pl.UInt8, "Instalments: 4 below 100, 4 or 6 below 500.", ge=4, le=24, source=GUIDE),
+        Column("first_payment_amount", pl.Float64, "A quarter of the amount, paid at checkout.", unit="USD", ge=0),
+        Column("payment_frequency", pl.Enum(["bi_weekly"]), "An instalment falls due every 14 days."),
+        Column("purchase_context", pl.Enum(CONTEXTS), "impulse, rushed (high_risk_behavior) or normal."),
+        Column("checkout_speed", pl.Enum(SPEEDS), "very_fast < 30 s, fast 30-60 s, normal 1-5 min, slow > 5 min."),
+        Column("cart_abandonment_count", pl.UInt8, "Carts abandoned before: Poisson, at most 6.", ge=0, le=6),
+        Column("price_comparison_time", pl.UInt16, "Time spent comparing prices.", unit="seconds", ge=0, le=300),
+        Column("time_on_site_seconds", pl.UInt16, "Time on the site.", unit="seconds", ge=30, le=900),
+        Column("credit_utilization", pl.Float64, "round(amount / payment_credit_limit, 4).", ge=0, le=1),
+        Column("economic_stress_factor", pl.Float64, "Stress of the economy in the month.", ge=0, le=1),
+        Column(
+            "will_default",
+            pl.Boolean,
+            "Whether an instalment will stay unpaid for 60 days.",
+            nullable=True,
+            known_at=OUTCOME_KNOWN,
+        ),
+        Column(
+            "days_to_first_missed_payment",
+            pl.UInt16,
+            "14 j days to the first missed instalment; null without default.",
+            unit="days",
+            ge=14,
+            le=322,
+            nullable=True,
+            known_at=OUTCOME_KNOWN,
+        ),
+        Column("customer_age_bracket", pl.Enum(customers.AGE_BRACKETS), "Age on the day.", unit="years"),
+        Column("customer_tenure_days", pl.UInt16, "Days since sign-up.", unit="days", ge=0),
+        Column("customer_income_bracket", pl.Enum(customers.INCOME_BRACKETS), "Yearly income.", unit="USD"),
+        Column("customer_credit_score_range", pl.Enum(customers.CREDIT_RANGES), "Credit score range."),
+        Column(
+            "customer_verification_level",
+            pl.Enum(customers.VERIFICATION_LEVELS),
+            "Identity check; one step up after 180 days.",
+        ),
+        Column("customer_address_stability", pl.Enum(customers.ADDRESS_STABILITIES), "How often the customer moves."),
+        Column(
+            "customer_state",
+            pl.Enum(list(customers.STATES)),
+            "US state or DC by population; null outside the US.",
+            nullable=True,
+            source="US Census 2020",
+        ),
+        Column("product_category", pl.Enum(catalogue.CATEGORIES), "Category; electronics rise by 15% in Nov and Dec."),
+        Column("product_subcategory", pl.Enum(catalogue.SUBCATEGORY_NAMES), "Subcategory of the category."),
+        Column("product_brand", pl.Enum(catalogue.BRAND_NAMES), "Brand that sells in the category."),
+        Column("product_price", pl.Float64, "Price: truncated log-normal a category.", unit="USD", ge=15, le=400),
+        Column("product_bnpl_eligible", pl.Boolean, "price >= 50 and category electronics, clothing or home."),
+        Column("product_risk_category", pl.Enum(catalogue.RISK_CATEGORIES), "Resale risk of the product."),
+        Column("device_type", pl.Enum(customers.DEVICE_TYPES), "Type of device."),
+        Column("device_os", pl.Enum(customers.DEVICE_SYSTEMS), "Operating system of the device."),
+        Column("device_is_trusted", pl.Boolean, "Whether the device was first seen more than 30 days ago."),
+        Column("payment_provider", pl.Enum(customers.PROVIDERS), "Provider of the payment account."),
+        Column("payment_type", pl.Enum(["bnpl_account"]), "Type of payment."),
+        Column("payment_credit_limit", pl.UInt16, "Limit of the account in the quarter.", unit="USD", ge=500, le=5000),
+    ),
+)
+
+_FROM = Column("valid_from", pl.Date, "First day on which the version holds.")
+_TO = Column("valid_to", pl.Date, "First day on which it no longer holds; null while it does.", nullable=True)
+
+CUSTOMERS = TableSchema(
+    "customers",
+    "dimension",
+    "1.0",
+    description="Customers and their versions: a new one at each move, birthday into a bracket or verification step.",
+    key=("customer_id", "valid_from"),
+    columns=(
+        Column("customer_id", pl.String, "Customer key.", format="cus_********"),
+        _FROM,
+        _TO,
+        Column("signup_date", pl.Date, "Day of sign-up."),
+        Column("customer_age_bracket", pl.Enum(customers.AGE_BRACKETS), "Age in this version.", unit="years"),
+        Column("customer_income_bracket", pl.Enum(customers.INCOME_BRACKETS), "Yearly income.", unit="USD"),
+        Column("customer_credit_score_range", pl.Enum(customers.CREDIT_RANGES), "Credit score range."),
+        Column("customer_verification_level", pl.Enum(customers.VERIFICATION_LEVELS), "Identity check."),
+        Column("customer_address_stability", pl.Enum(customers.ADDRESS_STABILITIES), "How often the customer moves."),
+        Column("customer_state", pl.Enum(list(customers.STATES)), "US state or DC; null outside the US.", nullable=True),
+    ),
+)
+
+PRODUCTS = TableSchema(
+    "products",
+    "dimension",
+    "1.0",
+    description="The catalogue; products never change.",
+    columns=(
+        Column("product_id", pl.String, "Product key.", format="prd_********", unique=True),
+        _FROM,
+        _TO,
+        Column("product_category", pl.Enum(catalogue.CATEGORIES), "Category."),
+        Column("product_subcategory", pl.Enum(catalogue.SUBCATEGORY_NAMES), "Subcategory."),
+        Column("product_brand", pl.Enum(catalogue.BRAND_NAMES), "Brand."),
+        Column("product_price", pl.Float64, "Price.", unit="USD", ge=15, le=400),
+        Column("product_bnpl_eligible", pl.Boolean, "Whether the product may be financed."),
+        Column("product_risk_category", pl.Enum(catalogue.RISK_CATEGORIES), "Resale risk."),
+    ),
+)
+
+DEVICES = TableSchema(
+    "devices",
+    "dimension",
+    "1.0",
+    description="Devices of customers; one replaced gives way to the next.",
+    columns=(
+        Column("device_id", pl.String, "Device key.", format="dv_*********", unique=True),
+        Column("customer_id", pl.String, "Owner.", format="cus_********"),
+        _FROM,
+        _TO,
+        Column("device_type", pl.Enum(customers.DEVICE_TYPES), "Type of device."),
+        Column("device_os", pl.Enum(customers.DEVICE_SYSTEMS), "Operating system."),
+    ),
+)
+
+ACCOUNTS = TableSchema(
+    "accounts",
+    "dimension",
+    "1.0",
+    description="Payment accounts and the versions of their credit limit.",
+    key=("payment_method_id", "valid_from"),
+    columns=(
+        Column("payment_method_id", pl.String, "Account key.", format="cus_********_pm_#"),
+        Column("customer_id", pl.String, "Holder.", format="cus_********"),
+        _FROM,
+        _TO,
+        Column("payment_provider", pl.Enum(customers.PROVIDERS), "Provider."),
+        Column("payment_credit_limit", pl.UInt16, "Limit in this version.", unit="USD", ge=500, le=5000),
+    ),
+)
