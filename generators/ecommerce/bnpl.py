@@ -346,7 +346,7 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
     def _scenario(
         self, batch: Batch, product: U16, account: Accounts, trusted: NDArray[np.uint8]
     ) -> NDArray[np.uint8]:
-        # Weights low 0.60, impulse 0.20, stretched 0.15 exp(1.1 (ln util + 2.455) - 0.42), high risk 0.05 exp(+1.0 - 0.20).
+        # Weights low 0.60, impulse 0.20, stretched 0.15 exp(1.1 (ln util - mean) - 0.42), high risk 0.05 exp(+1.0 - 0.20).
         by_price, by_limit = _stretch_tables(self.catalogue)
         stretched = by_price[product] * by_limit[account.limit]
         high_risk = np.array([0.05 * np.exp(0.80), 0.05 * np.exp(-0.20)], np.float32)[trusted]
@@ -465,13 +465,13 @@ def _installments(shop: Catalogue) -> NDArray[np.uint8]:
 @lru_cache(maxsize=4)
 def _stretch_tables(shop: Catalogue) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the factors by product and by limit whose product is the weight of credit_stretched."""
-    by_price = 0.15 * np.exp(1.1 * 2.455 - 0.42) * shop.price**1.1
+    by_price = 0.15 * np.exp(-1.1 * model.LOG_UTILISATION_MEAN - 0.42) * shop.price**1.1
     return by_price.astype(np.float32), (np.array(LIMITS, np.float64) ** -1.1).astype(np.float32)
 
 
 @lru_cache(maxsize=4)
 def _utilisation_tables(shop: Catalogue) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the terms by product and by limit whose sum is 0.35 (ln utilisation + 2.455) / 0.984."""
+    """Return the terms by product and by limit whose sum is 0.35 (ln utilisation - mean) / sd."""
     scale = 0.35 / model.LOG_UTILISATION_SD
     by_price = scale * (np.log(shop.price) - model.LOG_UTILISATION_MEAN)
     return by_price.astype(np.float32), (-scale * np.log(np.array(LIMITS, np.float64))).astype(np.float32)

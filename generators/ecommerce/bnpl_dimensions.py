@@ -22,6 +22,7 @@ from generators.ecommerce.catalogue import Catalogue
 from generators.ecommerce.customers import (
     AGE_EDGES,
     LIMITS,
+    UNVERIFIED,
     VERIFICATION_STEP_DAYS,
     YEAR_DAYS,
     CustomerBase,
@@ -89,7 +90,7 @@ def customers(
     for alive in _blocks(base, start, through):
         rows = np.arange(len(alive.entity))
         entered = base.attributes(alive.occupants(rows, np.zeros(len(rows), np.int32)))
-        stepped = rows[entered.verification > 0]
+        stepped = rows[entered.verification == UNVERIFIED]
         entry_age = base.entry_age(alive.entity)
         birthdays = [np.ceil(edge * YEAR_DAYS).astype(np.int32) - entry_age for edge in AGE_EDGES[1:-1]]
         moved, moved_at = base.moves(alive.entity, alive.last_age)

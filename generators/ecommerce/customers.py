@@ -31,7 +31,9 @@ INCOME_BRACKETS = ("<25k", "25k-50k", "50k-75k", "75k-100k", "100k+")
 INCOME_SHARES = (0.15, 0.28, 0.23, 0.18, 0.16)
 VERIFICATION_LEVELS = ("verified", "partial", "unverified")
 VERIFICATION_SHARES = (0.60, 0.30, 0.10)
+UNVERIFIED = 2
 VERIFICATION_STEP_DAYS = 180
+"""Tenure at which the unverified have become partially verified."""
 ADDRESS_STABILITIES = ("stable", "new", "frequent_mover")
 ADDRESS_SHARES = (0.60, 0.20, 0.20)
 YEARLY_MOVES = (0.03, 0.06, 0.15)
@@ -191,7 +193,7 @@ class CustomerBase:
             + (np.float32(37.0) - entry * np.float32(1 / YEAR_DAYS)) * np.float32(0.02)
         )
         verification = graded(verification_score, VERIFICATION_SHARES)
-        verification -= (who.age >= VERIFICATION_STEP_DAYS) & (verification > 0)
+        verification -= (who.age >= VERIFICATION_STEP_DAYS) & (verification == UNVERIFIED)
         address = graded(address_score, ADDRESS_SHARES)
         state = _state_table()[s]
         self._move(who, address, state)
