@@ -259,8 +259,8 @@ class BaseGenerator(ABC, Generic[ConfigT]):
 
     def batch(self, plan: DayPlan, number: int) -> Batch:
         """Return the instants and processes of one slice."""
-        config, day, n, pieces = self.config, plan.day, int(plan.sizes[number]), len(plan.sizes)
-        instants = plan.arrivals.instants(n, number, pieces, stream(config.seed, self.name, day, number, "timestamp"))
+        config, day = self.config, plan.day
+        instants = plan.arrivals.instants(plan.sizes, number, stream(config.seed, self.name, day, number, "timestamp"))
         process = plan.arrivals.processes(instants, stream(config.seed, self.name, day, number, "process"))
         return Batch(day, number, int(plan.sizes[:number].sum()), instants, process, config.seed, self.name)
 
