@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from generators.calendar import FIRST_DAY, LAST_DAY, HolidayCalendar
 from generators.config import GeneratorConfig, LabelMode
-from generators.errors import CalendarError, UnknownNameError
+from generators.errors import CalendarError, DataError, UnknownNameError
 from generators.intraday import DayArrivals, IntradayProfile
 from generators.randomness import stream
 from generators.schema import TableSchema
@@ -129,7 +129,7 @@ class BaseGenerator(ABC, Generic[ConfigT]):
 
     def __init__(self, config: ConfigT | None = None, **fields: Any) -> None:
         if config is not None and fields:
-            config = config.create(**{**config.model_dump(), **fields})  # type: ignore[assignment]
+            config = config.create(**{**config.model_dump(), **fields})
         self.config: ConfigT = config if config is not None else self.config_type.create(**fields)  # type: ignore[assignment]
         self._ready = False
 
@@ -172,6 +172,8 @@ class BaseGenerator(ABC, Generic[ConfigT]):
     def draw(self, batch: Batch) -> pl.DataFrame:
         """Return the rows of one slice: every column of the event table but timestamp, record_id and generator.
 
+        Columns may stand in any order; an enum column may be given as codes, the numbers of its categories.
+
         Args:
             batch: Instants, processes and streams of the slice; ``batch.n`` is never 0.
         """
@@ -179,7 +181,8 @@ class BaseGenerator(ABC, Generic[ConfigT]):
     def overlay(self, day: date) -> pl.DataFrame | None:
         """Return extra rows of a day with their own instants (episodes, attacks), or None.
 
-        The frame has the columns of `draw` and ``timestamp`` (instants or UTC microseconds) inside the day, in any order.
+        The frame has the columns of `draw` and ``timestamp`` (instants or UTC microseconds), inside the day, in any
+        order.
         """
         return None
 
@@ -288,39 +291,59 @@ class BaseGenerator(ABC, Generic[ConfigT]):
             return pl.DataFrame(schema=self._drawn_schema)
         batch = self.batch(plan, number)
         frame = self.draw(batch)
-        return frame.insert_column(0, pl.Series("timestamp", batch.timestamp).cast(self._instant)).select(
-            self._drawn_schema.names()
-        )
+        frame.insert_column(0, pl.Series("timestamp", batch.timestamp))
+        return self._typed(frame)
+
+    def _typed(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the drawn columns in the schema's order and dtypes; codes of enum columns become categories."""
+        signature = (tuple(frame.columns), tuple(frame.dtypes))
+        known: dict[Any, list[pl.Expr]] = self.__dict__.setdefault("_casts", {})
+        if signature not in known:
+            known[signature] = self._casts_from(frame.schema)
+        return frame.select(known[signature])
+
+    def _casts_from(self, given: pl.Schema) -> list[pl.Expr]:
+        wanted = self._drawn_schema
+        if missing := [name for name in wanted if name not in given]:
+            raise DataError(f"generator {self.name!r}: columns {missing} are missing")
+        if extra := [name for name in given if name not in wanted]:
+            raise DataError(f"generator {self.name!r}: columns {extra} are not declared; declared: {wanted.names()}")
+        casts = []
+        for name, dtype in wanted.items():
+            column = pl.col(name)
+            if isinstance(dtype, pl.Enum) and given[name].is_integer():
+                column = column.cast(pl.UInt8).cat.to(dtype)  # type: ignore[attr-defined]
+            elif given[name] != dtype:
+                column = column.cast(dtype)
+            casts.append(column)
+        return casts
 
     def _overlay(self, day: date, edges: NDArray[np.int64]) -> pl.DataFrame | None:
         extra = self.overlay(day)
         if extra is None or extra.is_empty():
             return None
-        extra = extra.with_columns(pl.col("timestamp").cast(self._instant)).select(self._drawn_schema.names())
-        extra = extra.cast(dict(self._drawn_schema))
+        extra = self._typed(extra)
         times = extra["timestamp"].to_physical()
-        if times.min() < edges[0] or times.max() >= edges[-1]:  # type: ignore[operator]
+        if times.min() < edges[0] or times.max() >= edges[-1]:
             raise CalendarError(f"{self.name}: overlay rows of {day} lie outside the day")
         return extra.sort("timestamp", maintain_order=True)
 
     def _finished(self, frame: pl.DataFrame, day: date, first: int) -> pl.DataFrame:
-        added = []
-        if "record_id" in self._schema:
-            added.append(pl.Series("record_id", np.arange(first, first + frame.height, dtype=np.uint32)))
-        if "generator" in self._schema:
-            added.append(pl.repeat(self.name, frame.height, dtype=pl.String, eager=True).alias("generator"))
-        frame = frame.with_columns(added)
+        for name, column in (("record_id", self._record_ids), ("generator", self._generator_names)):
+            if name in self._schema:
+                frame.insert_column(self.events.names.index(name), column(first, frame.height))
         if self.config.label_mode is LabelMode.live and self._later:
             # Each condition reads the columns as they were: all of them are evaluated in one pass.
             frame = frame.with_columns(
-                pl.when(c.known_at <= day).then(pl.col(c.name)).alias(c.name)  # type: ignore[operator]
-                for c in self._later
+                pl.when(c.known_at <= day).then(pl.col(c.name)).alias(c.name) for c in self._later
             )
-        return self.events.conform(frame, self.config.timezone)
+        return frame
 
-    @cached_property
-    def _instant(self) -> pl.Datetime:
-        return pl.Datetime("us", self.config.timezone)
+    def _record_ids(self, first: int, rows: int) -> pl.Series:
+        return pl.Series("record_id", np.arange(first, first + rows, dtype=np.uint32))
+
+    def _generator_names(self, _: int, rows: int) -> pl.Series:
+        return pl.repeat(self.name, rows, dtype=pl.String, eager=True).alias("generator")
 
     @cached_property
     def _schema(self) -> pl.Schema:

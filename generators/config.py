@@ -76,7 +76,7 @@ class GeneratorConfig(BaseModel):
     )
     weekend_multiplier: Factor | None = Field(
         default=None,
-        description="m: Saturday and Sunday are scaled so that their mean is m times the weekday mean; null: as they are.",
+        description="m: Saturday and Sunday scaled so that their mean is m times the weekday mean; null: as they are.",
     )
     week_of_month: tuple[Factor, Factor, Factor, Factor] | Off | None = Field(
         default=None, description="Factors of days 1-7, 8-14, 15-21 and 22-end; null: the generator's own; 'off': 1."

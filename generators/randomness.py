@@ -62,7 +62,7 @@ def stream(seed: int, *path: str | int | date) -> Generator:
         A generator whose draws depend on the arguments alone: not on the process, the order of calls or Python's
         hash seed. Equal paths give equal streams.
     """
-    return Generator(PCG64DXSM(_DigestSeed(_digest(seed, path, 32))))
+    return Generator(PCG64DXSM(_DigestSeed(_digest(seed, path, 32))))  # type: ignore[arg-type]
 
 
 def hash_key(seed: int, *path: str | int | date) -> np.uint64:

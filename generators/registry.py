@@ -182,7 +182,9 @@ def list_generators() -> list[GeneratorInfo]:
     """Return the registered generators, sorted by name; broken plugins are in ``registry.failures``."""
     discover_generators()
     classes = [registry.get(name) for name in registry.names()]
-    return [GeneratorInfo(c.name, c.domain, c.description, c.revision, tuple(t.name for t in c.tables)) for c in classes]
+    return [
+        GeneratorInfo(c.name, c.domain, c.description, c.revision, tuple(t.name for t in c.tables)) for c in classes
+    ]
 
 
 def generator_class(name: str) -> type[BaseGenerator[Any]]:

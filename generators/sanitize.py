@@ -1,8 +1,8 @@
 """Text that could be mistaken for a real identifier, and how it is kept out.
 
 Identifier columns declare a format (`check_format` looks at it when a schema registers), vocabularies are scanned once
-a seed, any other text column in every batch. Rules: no Luhn-valid number of 13 to 19 digits that starts with 2 to 6 (the
-card networks' ranges, ISO/IEC 7812-1), nothing shaped like a US social security number (SSA POMS RM 10201.035), no
+a seed, any other text column in every batch. Rules: no Luhn-valid number of 13 to 19 digits that starts with 2 to 6
+(the card networks' ranges, ISO/IEC 7812-1), nothing shaped like a US social security number (SSA POMS RM 10201.035), no
 10-digit number that starts with 1 or 2 and passes the Luhn check of US provider numbers (prefix 80840), and e-mail
 addresses only in the domains that RFC 2606 reserves.
 """

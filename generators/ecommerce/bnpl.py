@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
@@ -227,7 +228,7 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
             "payment_provider": account.provider,
             "payment_credit_limit": np.array(LIMITS, np.uint16)[account.limit],
         }
-        return self._typed(frame, batch)
+        return self._frame(frame, batch)
 
     # -- products -------------------------------------------------------------------------------------------------
 
@@ -382,19 +383,14 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
 
     # -- frame ----------------------------------------------------------------------------------------------------
 
-    def _typed(self, columns: dict[str, Any], batch: Batch) -> pl.DataFrame:
+    def _frame(self, columns: dict[str, Any], batch: Batch) -> pl.DataFrame:
         constants = {
             "currency": bnpl_tables.CURRENCY_CODES.index(bnpl_tables.CURRENCIES[self.config.country]),
             "payment_frequency": 0,
             "payment_type": 0,
         }
         arrays = columns | {name: np.full(batch.n, code, np.uint8) for name, code in constants.items()}
-        frame = pl.DataFrame([v.alias(k) if isinstance(v, pl.Series) else pl.Series(k, v) for k, v in arrays.items()])
-        return frame.with_columns(self._enum_casts)
-
-    @cached_property
-    def _enum_casts(self) -> list[pl.Expr]:
-        return [pl.col(c.name).cat.to(c.dtype) for c in self.events if isinstance(c.dtype, pl.Enum)]  # type: ignore[attr-defined]
+        return pl.DataFrame([v.alias(k) if isinstance(v, pl.Series) else pl.Series(k, v) for k, v in arrays.items()])
 
 
 def lanes(batch: Batch, column: str) -> U16:
@@ -505,6 +501,6 @@ def _first_missed(batch: Batch, defaults: NDArray[np.bool_], installments: NDArr
         position[chosen] = 1 + np.searchsorted(_missed_edges(int(count)), uniform[chosen], side="right")
     days = np.zeros(batch.n, np.uint16)
     days[rows] = position * 14
-    return pl.select(pl.when(pl.Series(defaults)).then(pl.Series(days))).to_series()
+    return pl.Series(values=pa.array(days, mask=~defaults))
 
 

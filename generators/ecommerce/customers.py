@@ -217,6 +217,8 @@ class CustomerBase:
             rows = np.arange(len(state)) if block == 0 else np.flatnonzero(who.age >= block * 365)
             draws = self.pool.lanes(f"moves {block}", who.entity[rows])
             movers = np.flatnonzero((draws < limit[rows]).any(axis=0))
+            if not len(movers):
+                continue
             moved, ages = rows[movers], who.age[rows[movers]]
             for year in range(4):
                 day_lane, state_lane, _, _ = self.pool.lanes(f"move {block + year}", who.entity[moved])
