@@ -28,7 +28,7 @@ if ! "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3
     exit 1
 fi
 
-echo "setting up .venv from $lock (once)" >&2
+echo "setting up .venv from $lock (once, a minute or two)" >&2
 rm -f "$stamp"
 # A moved or half-made environment is made anew; a sound one is only brought up to date.
 if ! .venv/bin/python -c 'import pip, sys; sys.exit(sys.prefix != sys.argv[1])' "$PWD/.venv" 2>/dev/null; then
@@ -38,7 +38,7 @@ if ! .venv/bin/python -c 'import pip, sys; sys.exit(sys.prefix != sys.argv[1])' 
         exit 1
     fi
 fi
-pip=(.venv/bin/python -m pip --disable-pip-version-check --no-input --quiet)
+pip=(.venv/bin/python -m pip --disable-pip-version-check --no-input -qq)
 
 # Every file is checked against its hash; the lock is complete, so nothing is resolved.
 "${pip[@]}" install --no-deps --require-hashes -r "$lock"
