@@ -145,7 +145,9 @@ class AliasTable:
     def __init__(self, weights: F64) -> None:
         size = len(weights)
         scaled = np.asarray(weights, dtype=np.float64) * (size / np.sum(weights))
-        small, large = np.flatnonzero(scaled < 1.0), np.flatnonzero(scaled >= 1.0)
+        # Rounding may leave the heaviest cell a hair below 1: it is large whatever happens.
+        least = min(1.0, float(scaled.max()))
+        small, large = np.flatnonzero(scaled < least), np.flatnonzero(scaled >= least)
         deficit, surplus = np.cumsum(1.0 - scaled[small]), np.cumsum(scaled[large] - 1.0)
         keep, alias = scaled.copy(), np.arange(size)
         last = len(large) - 1
@@ -153,8 +155,10 @@ class AliasTable:
         spent = np.concatenate([[0.0], deficit[:-1]]) if len(small) else deficit
         alias[small] = large[np.minimum(np.searchsorted(surplus, spent, side="right"), last)]
         # A large cell that runs out in the middle of a small one is topped up by the next large one.
-        turn = np.searchsorted(deficit, surplus, side="right")
+        # One that ends exactly where a small cell does owes nothing.
+        turn = np.searchsorted(deficit, surplus, side="left")
         runs_out = turn < len(small)
+        runs_out[runs_out] = spent[turn[runs_out]] < surplus[runs_out]
         runs_out[last:] = False
         keep[large] = 1.0
         keep[large[runs_out]] = 1.0 - (deficit[turn[runs_out]] - surplus[runs_out])
