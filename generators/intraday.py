@@ -1,14 +1,10 @@
-"""When in the day rows arrive: hour curves in local time, mapped to instants on days of 23, 24 and 25 hours.
-
-The day's cumulative intensity C is piecewise linear over the quarter hours, in UTC, between local midnight and local
-midnight, each weighted by its local hour. Instants are sorted uniforms mapped through the inverse of C, so nothing is
-sorted. A day of n rows in K slices gives slice k the instants C^-1((k + U) / K).
-"""
+"""When in the day rows arrive: hour curves, daylight saving, arrival patterns and slices."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -17,31 +13,52 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generators.config import ArrivalPattern, GeneratorConfig
-from generators.randomness import F64, stream
+from generators.errors import ConfigError
+from generators.randomness import stream
 
+F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
 BIN_MINUTES = 15
-MICROSECONDS = 1_000_000
-_BIN = BIN_MINUTES * 60 * MICROSECONDS
-BURST_HOURS = 0.5
-"""Mean length of a burst."""
-FLAT = (1 / 24,) * 24
+"""Width of the pieces on which intensity is constant."""
+BURST_MINUTES = 10.0
+"""Mean length of a burst; lengths are Gamma(2)."""
+
+FLAT = (1.0 / 24,) * 24
+B2B_CURVE = (
+    0.002, 0.001, 0.001, 0.001, 0.002, 0.005, 0.015, 0.045, 0.095, 0.118, 0.120, 0.108,
+    0.072, 0.096, 0.108, 0.100, 0.066, 0.026, 0.008, 0.004, 0.003, 0.002, 0.001, 0.001,
+)  # fmt: skip
+"""Share of rows by local hour of orders between businesses."""
+
+_MINUTE = 60_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DIRECT_ROWS = 16_384
+"""Below this many rows np.interp is faster than mapping piece by piece."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class IntradayProfile:
-    """Relative intensity by local hour.
+    """Intensity of one process over the local hours of a day.
 
     Attributes:
-        curve: 24 weights.
-        weekday_curves: Weekday (Monday 0) -> 24 weights, where a day differs from `curve`.
-        timezone: Zone in which hours count.
+        curve: 24 weights, of hours 0 to 23; normalised when used.
+        weekday_curves: Weekday (Monday 0) -> 24 weights that take the curve's place; None: every day alike.
+        timezone: IANA zone of the hours, which may differ from the zone in which the dataset's days begin.
     """
 
-    curve: tuple[float, ...]
-    weekday_curves: tuple[tuple[int, tuple[float, ...]], ...]
-    timezone: str
+    curve: tuple[float, ...] = FLAT
+    weekday_curves: Mapping[int, tuple[float, ...]] | None = None
+    timezone: str = "UTC"
+    _shares: dict[object, F64] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for curve in (self.curve, *(self.weekday_curves or {}).values()):
+            if len(curve) != 24 or not all(math.isfinite(w) and w >= 0 for w in curve) or sum(curve) <= 0:
+                raise ConfigError(f"hour curve: {curve!r} given; allowed: 24 weights of 0 or more, not all 0")
+        for weekday in self.weekday_curves or {}:
+            if weekday not in range(7):
+                raise ConfigError(f"weekday_curves: weekday {weekday!r} given; allowed: 0 (Monday) to 6 (Sunday)")
 
     @classmethod
     def from_config(
@@ -51,176 +68,270 @@ class IntradayProfile:
         weekday_curves: Mapping[int, Sequence[float]] | None = None,
         timezone: str | None = None,
     ) -> IntradayProfile:
-        """Build a profile with the config's peak hours raised (pattern nhpp), in the config's zone unless given."""
+        """Build a profile in the dataset's zone; with the pattern nhpp, peak hours raise their weights.
+
+        Args:
+            config: Zone, arrival pattern, peak hours and their factor.
+            curve: 24 weights; None: flat.
+            weekday_curves: Weekday -> 24 weights, for days with a curve of their own.
+            timezone: Zone of the hours when it is not the dataset's.
+
+        Raises:
+            ConfigError: A curve has not 24 weights, or none above 0.
+        """
+        peaks = frozenset(config.peak_hours) if config.arrival_pattern is ArrivalPattern.nhpp else frozenset()
 
         def raised(weights: Sequence[float]) -> tuple[float, ...]:
-            peaks = config.peak_hours if config.arrival_pattern is ArrivalPattern.nhpp else ()
-            factors = [config.peak_multiplier if hour in peaks else 1.0 for hour in range(24)]
-            return tuple(w * f for w, f in zip(weights, factors, strict=True))
+            return tuple(w * config.peak_multiplier if hour in peaks else w for hour, w in enumerate(weights))
 
-        by_weekday = tuple((day, raised(c)) for day, c in sorted((weekday_curves or {}).items()))
-        return cls(raised(curve or FLAT), by_weekday, timezone or config.timezone)
+        own = None if weekday_curves is None else {day: raised(weights) for day, weights in weekday_curves.items()}
+        return cls(raised(FLAT if curve is None else curve), own, timezone or config.timezone)
 
-    def on(self, day: date) -> tuple[float, ...]:
-        """Return the day's 24 weights."""
-        return dict(self.weekday_curves).get(day.weekday(), self.curve)
+    def shares(self, start: int, end: int, bin_minutes: int = BIN_MINUTES) -> F64:
+        """Return the share of the rows in each bin of [start, end) UTC microseconds, shape (bins,), sum 1."""
+        first, last = _offset(self.timezone, start), _offset(self.timezone, end - 1)
+        if first != last:  # daylight saving begins or ends: rare enough to be computed afresh
+            return self._computed(start, end, bin_minutes)
+        local = start + first
+        key = ((local // (1440 * _MINUTE) + 3) % 7, local % (1440 * _MINUTE), end - start, bin_minutes)
+        shares = self._shares.get(key)
+        if shares is None:
+            shares = self._shares[key] = self._computed(start, end, bin_minutes)
+            shares.setflags(write=False)
+        return shares
 
-
-@lru_cache(maxsize=8192)
-def day_bounds(day: date, timezone: str) -> tuple[int, int]:
-    """Return the UTC microseconds of a civil day's local midnights, half-open."""
-    zone = ZoneInfo(timezone)
-
-    def midnight(of: date) -> int:
-        local = datetime(of.year, of.month, of.day, tzinfo=zone)
-        return round(local.timestamp()) * MICROSECONDS
-
-    return midnight(day), midnight(day + timedelta(1))
-
-
-@lru_cache(maxsize=256)
-def _local_hours(offsets: tuple[int, ...], start_hour_seconds: int) -> NDArray[np.intp]:
-    seconds = np.arange(len(offsets)) * BIN_MINUTES * 60 + np.array(offsets) + start_hour_seconds
-    return (seconds // 3600 % 24).astype(np.intp)
-
-
-def _hours(start: int, end: int, timezone: str) -> NDArray[np.intp]:
-    """Return the local hour of each quarter hour in [start, end)."""
-    zone, bins = ZoneInfo(timezone), -(-(end - start) // _BIN)
-    first = datetime.fromtimestamp(start // MICROSECONDS, UTC)
-    last = datetime.fromtimestamp(end // MICROSECONDS - 1, UTC)
-    offset = _offset(first, zone)
-    if offset == _offset(last, zone):
-        offsets: tuple[int, ...] = (offset,) * bins
-    else:
-        offsets = tuple(_offset(first + timedelta(minutes=BIN_MINUTES * i), zone) for i in range(bins))
-    return _local_hours(offsets, start // MICROSECONDS % 86_400)
-
-
-def _offset(instant: datetime, zone: ZoneInfo) -> int:
-    offset = instant.astimezone(zone).utcoffset()
-    return int(offset.total_seconds()) if offset is not None else 0
+    def _computed(self, start: int, end: int, bin_minutes: int) -> F64:
+        bounds = _bounds(start, end, bin_minutes)
+        weights = np.empty(len(bounds) - 1)
+        special = self.weekday_curves or {}
+        for number, instant in enumerate(bounds[:-1].tolist()):
+            minute = (start + int(instant) + _offset(self.timezone, start + int(instant))) // _MINUTE
+            curve = special.get((minute // 1440 + 3) % 7, self.curve)  # 1970-01-01 was a Thursday
+            weights[number] = curve[minute // 60 % 24]
+        weights *= np.diff(bounds)
+        total = weights.sum()
+        # A short day may have lost the only hours with any weight: its rows then fall anywhere.
+        return weights / total if total > 0 else np.diff(bounds) / bounds[-1]
 
 
 @dataclass(frozen=True, eq=False)
 class DayArrivals:
-    """The arrival process of one day, all its processes together.
+    """The arrival intensity of one day, and the instants of its rows.
 
     Attributes:
-        day: Civil day.
-        start: UTC microseconds of its first local midnight.
-        end: UTC microseconds of the next one.
-        pattern: How instants arise.
-        masses: (P, bins) expected rows of each process in each quarter hour.
-        knots: UTC microseconds at which the cumulative intensity bends, ascending from start to end.
-        cumulative: Normalised cumulative intensity at the knots, from 0 to 1.
-        key: (seed, generator), for the day's own draws.
+        start: UTC microseconds of the day's local midnight.
+        end: UTC microseconds of the next local midnight.
+        even: Whether instants are evenly spaced instead of drawn.
+        knots: (k,) ascending microseconds since start at which the cumulative intensity bends.
+        cumulative: (k,) share of the day's rows before each knot, from 0 to 1.
+        mixture: (bins, processes) cumulative probability of each process in each bin; None with one process.
+        bin_minutes: Width of the bins.
     """
 
     day: date
+    seed: int
+    generator: str
     start: int
     end: int
-    pattern: ArrivalPattern
-    masses: F64
+    even: bool
     knots: F64
     cumulative: F64
-    key: tuple[int, str]
+    mixture: F64 | None
+    bin_minutes: int = BIN_MINUTES
 
     @classmethod
     def from_profiles(
-        cls, day: date, config: GeneratorConfig, generator: str, profiles: Sequence[IntradayProfile], masses: F64
+        cls,
+        day: date,
+        config: GeneratorConfig,
+        generator: str,
+        profiles: Sequence[IntradayProfile],
+        masses: F64,
+        bin_minutes: int = BIN_MINUTES,
     ) -> DayArrivals:
-        """Build the day's arrivals from each process's profile and expected rows (P,)."""
+        """Add up the processes of a day.
+
+        Args:
+            day: Civil day in the config's zone.
+            config: Zone, arrival pattern, burst parameters and seed.
+            generator: The generator's name; keys the streams.
+            profiles: P profiles.
+            masses: (P,) expected rows of each process on the day.
+            bin_minutes: Width of the bins on which intensity is constant.
+        """
         start, end = day_bounds(day, config.timezone)
-        flat = config.arrival_pattern in (ArrivalPattern.uniform, ArrivalPattern.poisson)
-        weights = np.stack([_weights(day, start, end, p, flat) * m for p, m in zip(profiles, masses, strict=True)])
-        total = weights.sum(axis=0)
-        if total.sum() <= 0:
-            total = np.ones(len(total))
-        knots = np.minimum(start + np.arange(len(total) + 1) * _BIN, end).astype(np.float64)
-        cumulative = np.concatenate([[0.0], np.cumsum(total)])
-        cumulative /= cumulative[-1]
-        if config.arrival_pattern is ArrivalPattern.burst:
-            rng = stream(config.seed, generator, day, "bursts")
-            knots, cumulative = _with_bursts(knots, cumulative, config, rng)
-        return cls(day, start, end, config.arrival_pattern, weights, knots, cumulative, (config.seed, generator))
+        bounds = _bounds(start, end, bin_minutes)
+        pattern = config.arrival_pattern
+        weights = np.asarray(masses, dtype=np.float64)
+        if weights.sum() <= 0.0:
+            weights = np.ones(len(profiles))
+        mixture = None
+        if len(bounds) == 1:  # the zone skipped the day
+            return cls(day, config.seed, generator, start, end, False, np.zeros(2), np.array([0.0, 1.0]), None)
+        if pattern in (ArrivalPattern.uniform, ArrivalPattern.poisson):
+            knots, cumulative = np.array([0.0, bounds[-1]]), np.array([0.0, 1.0])
+            if len(profiles) > 1:
+                mixture = np.broadcast_to(np.cumsum(weights) / weights.sum(), (len(bounds) - 1, len(profiles)))
+        else:
+            knots = bounds
+            if len(profiles) == 1:
+                shares = profiles[0].shares(start, end, bin_minutes)
+            else:
+                parts = np.array([p.shares(start, end, bin_minutes) for p in profiles]) * weights[:, None]
+                summed = parts.sum(axis=0)
+                shares = summed / weights.sum()
+                mixture = (np.cumsum(parts, axis=0) / np.where(summed > 0, summed, 1.0)).T
+            cumulative = np.concatenate([[0.0], np.cumsum(shares)])
+            cumulative /= cumulative[-1]
+            if pattern is ArrivalPattern.burst:
+                knots, cumulative = _with_bursts(
+                    knots, cumulative, config, stream(config.seed, generator, day, "bursts")
+                )
+        even = pattern is ArrivalPattern.uniform
+        return cls(day, config.seed, generator, start, end, even, knots, cumulative, mixture, bin_minutes)
 
     def slice_sizes(self, n: int, pieces: int) -> I64:
-        """Return (pieces,) numbers of rows: multinomial with equal chances (uniform: as even as rows allow)."""
+        """Return how many of the day's n rows each of its slices holds, shape (pieces,), sum n.
+
+        Slices are equally probable, so sizes are multinomial; with evenly spaced rows a slice holds the rows whose
+        instants lie in its window. A day that the zone skipped holds no rows.
+        """
+        if self.end == self.start:
+            return np.zeros(pieces, dtype=np.int64)
         if pieces == 1:
-            return np.array([n])
-        if self.pattern is ArrivalPattern.uniform:
-            borders = -(-np.arange(pieces + 1) * n // pieces)
-            return np.diff(borders)
-        seed, generator = self.key
-        return stream(seed, generator, self.day, "slices").multinomial(n, np.full(pieces, 1 / pieces))
+            return np.array([n], dtype=np.int64)
+        if self.even:
+            return np.diff([_first_row(number, n, pieces) for number in range(pieces + 1)]).astype(np.int64)
+        return stream(self.seed, self.generator, self.day, "slices").multinomial(n, np.full(pieces, 1.0 / pieces))
 
     def edges(self, pieces: int) -> I64:
-        """Return (pieces + 1,) UTC microseconds: slice k holds the instants of [edge k, edge k + 1)."""
-        edges = self._inverse(np.arange(pieces + 1) / pieces)
+        """Return the UTC microseconds between slices, shape (pieces + 1,): slice k is [edges[k], edges[k + 1])."""
+        inner = np.interp(np.arange(pieces + 1) / pieces, self.cumulative, self.knots)
+        edges = inner.astype(np.int64) + self.start
         edges[0], edges[-1] = self.start, self.end
         return edges
 
     def instants(self, sizes: I64, number: int, rng: np.random.Generator) -> I64:
-        """Return the ascending UTC microseconds of slice `number` of a day whose slices have the given sizes."""
+        """Return the instants of a slice's rows, shape (sizes[number],): ascending UTC microseconds inside its window.
+
+        Args:
+            sizes: Rows of each of the day's slices, from `slice_sizes`.
+            number: Number of the slice, from 0.
+            rng: The slice's stream; evenly spaced rows leave it alone.
+        """
         n, pieces = int(sizes[number]), len(sizes)
-        if self.pattern is ArrivalPattern.uniform:
-            ranks = int(sizes[:number].sum()) + np.arange(n)
-            return self.start + (2 * ranks + 1) * (self.end - self.start) // (2 * int(sizes.sum()))
-        gaps = rng.standard_exponential(n + 1)
-        np.cumsum(gaps, out=gaps)
-        u = gaps[:-1]
-        u *= 1.0 / (gaps[-1] * pieces)
-        u += number / pieces
-        low, high = self.edges(pieces)[[number, number + 1]] if pieces > 1 else (self.start, self.end)
-        return np.clip(self._inverse(u), low, high - 1)
+        if n == 0:
+            return np.empty(0, dtype=np.int64)
+        if self.even:
+            times = np.arange(n, dtype=np.float64)
+            times += int(sizes[:number].sum()) + 0.5
+            times *= (self.end - self.start) / int(sizes.sum())
+        else:
+            gaps = rng.standard_exponential(n + 1)
+            levels = np.cumsum(gaps, out=gaps)
+            levels /= levels[-1] * pieces
+            levels += number / pieces
+            times = self._inverse(levels[:n])
+        instants = times.astype(np.int64)
+        instants += self.start
+        low, high = self.edges(pieces)[number : number + 2]
+        return np.clip(instants, low, high - 1, out=instants)
 
     def processes(self, instants: I64, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """Return (n,) process numbers, drawn in proportion to the intensities at each instant."""
-        count = len(self.masses)
-        if count == 1:
-            return np.zeros(len(instants), np.uint8)
-        total = self.masses.sum(axis=0)
-        shares = np.cumsum(self.masses, axis=0) / np.where(total > 0, total, 1.0)
-        quarter = np.minimum((instants - self.start) // _BIN, self.masses.shape[1] - 1)
-        uniform = rng.random(len(instants))
-        process = np.zeros(len(instants), np.uint8)
-        for border in shares[:-1]:
-            process += uniform >= border[quarter]
-        return process
+        """Return the process of each row given its instant, shape (n,): in proportion to intensities in its bin."""
+        codes = np.zeros(len(instants), dtype=np.uint8)
+        if self.mixture is None or not len(instants):
+            return codes
+        bins = (instants - self.start) // (self.bin_minutes * _MINUTE)
+        levels = rng.random(len(instants))
+        for column in range(self.mixture.shape[1] - 1):
+            codes += levels >= self.mixture[bins, column]
+        return codes
 
-    def _inverse(self, u: F64) -> I64:
-        return np.interp(u, self.cumulative, self.knots).astype(np.int64)
+    def _inverse(self, levels: F64) -> F64:
+        """Map ascending cumulative shares to microseconds since start."""
+        if len(levels) < _DIRECT_ROWS:
+            return np.interp(levels, self.cumulative, self.knots)
+        # Sorted levels fall into runs, one a knot interval: each run is one multiplication and one addition.
+        cuts = np.searchsorted(levels, self.cumulative[1:-1]).tolist()
+        times = levels
+        for piece, (i, j) in enumerate(zip([0, *cuts], [*cuts, len(levels)], strict=True)):
+            if i < j:
+                low, high = self.cumulative[piece], self.cumulative[piece + 1]
+                run = times[i:j]
+                run -= low
+                run *= (self.knots[piece + 1] - self.knots[piece]) / (high - low)
+                run += self.knots[piece]
+        return times
 
 
-def _weights(day: date, start: int, end: int, profile: IntradayProfile, flat: bool) -> F64:
-    """Return the normalised weight of each quarter hour of the day."""
-    bins = -(-(end - start) // _BIN)
-    weights = np.ones(bins) if flat else np.array(profile.on(day))[_hours(start, end, profile.timezone)]
-    return weights / weights.sum()
+def _with_bursts(knots: F64, cumulative: F64, config: GeneratorConfig, rng: np.random.Generator) -> tuple[F64, F64]:
+    """Move a part b of the day's rows into bursts; how many rows the day has is left alone.
 
-
-def _with_bursts(
-    knots: F64, cumulative: F64, config: GeneratorConfig, rng: np.random.Generator
-) -> tuple[F64, F64]:
-    """Return C_b = (1 - b) C + b times the bursts' own cumulative intensity; the day's volume is untouched.
-
-    A Poisson number of bursts with mean ``burst_probability`` x hours begins where C says, each lasting Gamma(2) with mean
-    half an hour, cut at midnight. With f the share of the day inside bursts, a rate inside of I times the rate outside needs
-    b = f (I - 1) / (1 + f (I - 1)); each burst takes the part of b that its length is of all bursts' lengths.
+    With p = burst_probability and r = burst_intensity: the number of bursts is Poisson with mean p times the day's
+    hours, starts are drawn from the hour curve C, lengths are Gamma(2) with mean `BURST_MINUTES`, cut at midnight. A
+    burst over [s, e) of mass m = C(e) - C(s) gets (r - 1) m on top of its own rows, and everything is scaled back to
+    1: with x = (r - 1) sum(m) that is b = x / (1 + x) and sizes m / sum(m). So the mean rate inside a burst is r times
+    the rate that the rest of the day would lead one to expect there; where bursts overlap, they add up.
     """
-    start, end = knots[0], knots[-1]
-    hours = (end - start) / (3600 * MICROSECONDS)
-    count = int(rng.poisson(config.burst_probability * hours))
-    begins = np.interp(rng.random(count), cumulative, knots)
-    lengths = rng.standard_gamma(2.0, count) * (BURST_HOURS / 2 * 3600 * MICROSECONDS)
-    ends = np.minimum(begins + np.maximum(lengths, 60 * MICROSECONDS), end)
-    spans = ends - begins
-    if count == 0 or config.burst_intensity <= 1 or spans.sum() <= 0:
+    length = knots[-1]
+    number = int(rng.poisson(config.burst_probability * length / (60 * _MINUTE)))
+    if number == 0:
         return knots, cumulative
-    covered = spans.sum() / (end - start) * (config.burst_intensity - 1)
-    share = covered / (1 + covered)
-    points = np.unique(np.concatenate([knots, begins, ends]))
-    ramps = np.clip((points[:, None] - begins) / np.maximum(spans, 1), 0, 1) @ (spans / spans.sum())
-    mixed = (1 - share) * np.interp(points, knots, cumulative) + share * ramps
-    return points, mixed / mixed[-1]
+    starts = np.floor(np.interp(rng.random(number), cumulative, knots))
+    ends = np.ceil(starts + rng.standard_gamma(2.0, number) * (BURST_MINUTES / 2 * _MINUTE))
+    ends = np.minimum(np.maximum(ends, starts + 1), length)
+    extra = (config.burst_intensity - 1.0) * (np.interp(ends, knots, cumulative) - np.interp(starts, knots, cumulative))
+    merged = np.unique(np.concatenate([knots, starts, ends]))
+    burst = np.interp(merged, knots, cumulative)
+    for start, end, mass in zip(starts, ends, extra, strict=True):
+        burst += mass * np.clip((merged - start) / (end - start), 0.0, 1.0)
+    burst /= burst[-1]
+    return merged, burst
+
+
+def _first_row(number: int, n: int, pieces: int) -> int:
+    """Return the first of n evenly spaced rows, at (i + 1/2)/n of the day, that lies at or after number/pieces."""
+    return max(0, -((pieces - 2 * number * n) // (2 * pieces)))
+
+
+@lru_cache(maxsize=64)
+def _regular_bounds(length: int, bin_minutes: int) -> F64:
+    bounds = np.append(np.arange(0.0, length, bin_minutes * _MINUTE), length) if length else np.zeros(1)
+    bounds.setflags(write=False)
+    return bounds
+
+
+def _bounds(start: int, end: int, bin_minutes: int) -> F64:
+    """Return the bin borders in microseconds since start: 92, 96 or 100 quarter hours, the last one perhaps short."""
+    return _regular_bounds(end - start, bin_minutes)
+
+
+@lru_cache(maxsize=4096)
+def day_bounds(day: date, timezone: str) -> tuple[int, int]:
+    """Return the UTC microseconds of a day's local midnight and of the next one, 23, 24 or 25 hours later.
+
+    A midnight that daylight saving skips is the instant of the change; of two midnights the first one counts, unless
+    the clock was still on the day before between them. A day that a zone never had begins and ends at one instant.
+    """
+    return _midnight(day, timezone), _midnight(day + timedelta(1), timezone)
+
+
+@lru_cache(maxsize=4096)
+def _midnight(day: date, timezone: str) -> int:
+    zone = ZoneInfo(timezone)
+    first, second = (_microseconds(datetime(day.year, day.month, day.day, fold=fold, tzinfo=zone)) for fold in (0, 1))
+    if second > first:
+        before = (_EPOCH + timedelta(microseconds=second - 1)).astimezone(zone)
+        return second if before.date() < day else first
+    return first
+
+
+def _microseconds(instant: datetime) -> int:
+    return (instant.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
+
+
+def _offset(timezone: str, instant: int) -> int:
+    """Return the zone's offset from UTC at an instant, both in microseconds."""
+    offset = (_EPOCH + timedelta(microseconds=instant)).astimezone(ZoneInfo(timezone)).utcoffset()
+    return (offset or timedelta(0)) // timedelta(microseconds=1)

@@ -1,28 +1,36 @@
-"""How many rows a day has: base x day of week x week of month x month x event x noise, then Poisson."""
+"""How many rows a day has: base volume times calendar factors times noise, then Poisson."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
+from numpy.typing import NDArray
 
-from generators.calendar import HolidayCalendar, event_names
-from generators.config import GeneratorConfig, HolidayProfile, VolumeBasis
-from generators.errors import ConfigError
+from generators.calendar import EVENT_NAMES, FIRST_DAY, LAST_DAY, HolidayCalendar
+from generators.config import GeneratorConfig, VolumeBasis
+from generators.errors import CalendarError, ConfigError
 from generators.randomness import stream
+
+
+def _check_events(where: str, factors: Mapping[str, float]) -> None:
+    for name in factors:
+        if name not in EVENT_NAMES:
+            raise ConfigError(f"{where}: unknown event {name!r}; known: {', '.join(EVENT_NAMES)}")
 
 
 @dataclass(frozen=True)
 class VolumeTables:
-    """A process's own factors, relative to an ordinary day.
+    """Relative volume of one process; an ordinary day is 1.
 
     Attributes:
-        day_of_week: Monday to Sunday.
-        week_of_month: Days 1-7, 8-14, 15-21, 22 to the end.
-        month: January to December.
-        events: Holiday profile -> event name -> factor; a profile without a table has no events.
+        day_of_week: Factors from Monday to Sunday.
+        week_of_month: Factors of days 1-7, 8-14, 15-21 and 22 to the end.
+        month: Factors from January to December.
+        events: Holiday profile -> event name -> factor.
     """
 
     day_of_week: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0, 0.85, 0.85)
@@ -30,51 +38,65 @@ class VolumeTables:
     month: tuple[float, ...] = (1.0,) * 12
     events: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for name, length in (("day_of_week", 7), ("week_of_month", 4), ("month", 12)):
+            values = getattr(self, name)
+            if len(values) != length or not all(math.isfinite(v) and v >= 0 for v in values):
+                raise ConfigError(f"volume table {name!r}: {values!r} given; allowed: {length} factors of 0 or more")
+        for profile, factors in self.events.items():
+            _check_events(f"volume table events[{profile!r}]", factors)
 
-B2B = VolumeTables(
+
+DEFAULT_TABLES = VolumeTables()
+"""The base class's week: weekends at 0.85, no seasons, no events."""
+
+B2B_EVENTS: Mapping[str, float] = {
+    "new_years_day": 0.10, "public_holiday": 0.45, "observed_holiday": 0.45, "memorial_day": 0.12, "labor_day": 0.12,
+    "independence_day": 0.10, "back_to_school": 1.00, "thanksgiving_eve": 0.75, "thanksgiving": 0.08,
+    "black_friday": 0.7, "black_friday_week": 0.9, "cyber_monday": 1.05, "christmas_shopping": 0.95,
+    "christmas_eve": 0.3, "christmas_day": 0.05, "christmas_week": 0.3, "post_christmas": 0.3, "new_years_eve": 0.25,
+    "first_working_day": 1.12, "quarter_end": 1.20,
+}  # fmt: skip
+"""Event factors of orders between businesses."""
+B2B_TABLES = VolumeTables(
     day_of_week=(1.38, 1.45, 1.42, 1.35, 1.20, 0.12, 0.08),
     week_of_month=(0.97, 0.98, 1.00, 1.05),
     month=(0.97, 0.98, 1.04, 1.00, 1.00, 1.03, 0.96, 0.95, 1.04, 1.04, 1.02, 0.97),
-    events={
-        HolidayProfile.retail: {
-            "new_years_day": 0.10, "public_holiday": 0.45, "martin_luther_king_day": 0.45, "presidents_day": 0.45,
-            "juneteenth": 0.45, "columbus_day": 0.45, "veterans_day": 0.45, "observed_holiday": 0.10, "memorial_day": 0.12,
-            "labor_day": 0.12, "independence_day": 0.10, "thanksgiving_eve": 0.75, "thanksgiving": 0.08,
-            "black_friday": 0.7, "black_friday_week": 0.9, "cyber_monday": 1.05, "christmas_shopping": 0.95,
-            "christmas_eve": 0.3, "christmas_day": 0.05, "christmas_week": 0.3, "new_years_eve": 0.25,
-            "first_working_day": 1.12,
-        }
-    },
-)  # fmt: skip
-"""Orders between businesses: the example of an industry whose calendar is not retail's."""
-
-B2B_CURVE = (
-    0.002, 0.001, 0.001, 0.001, 0.002, 0.005, 0.015, 0.045, 0.095, 0.118, 0.120, 0.108,
-    0.072, 0.096, 0.108, 0.100, 0.066, 0.026, 0.008, 0.004, 0.003, 0.002, 0.001, 0.001,
-)  # fmt: skip
-"""Share of B2B orders by local hour."""
+    events={"seed": B2B_EVENTS, "retail": B2B_EVENTS},
+)
+"""Orders between businesses: the example of an industry that rests when shops are full."""
 
 
+@dataclass(frozen=True, eq=False)
 class VolumeModel:
-    """Expected and drawn rows of a day for one process.
+    """Expected rows of each day of one process, and their random part; build it with `from_config`.
 
-    Build it with `from_config`; it holds the tables after the config's overrides.
+    Attributes:
+        calendar: Events of the config's country.
+        base: Rows on an ordinary day (or the yearly mean, with ``yearly_mean``), the process's share included.
+        tables: Factors in effect, after the config's overrides.
+        multipliers: Event factors in effect, after the config's overrides; empty without holiday patterns.
+        profile: Overlap rule of events, ``"seed"`` or ``"retail"``.
+        yearly_mean: Whether factors are divided by their mean over the year.
+        sigma: Standard deviation of the log of the daily noise.
+        poisson: Whether `sample` draws, or rounds the expectation.
+        seed: The config's seed.
+        generator: The generator's name; keys the streams.
+        process: The process's name; keys the noise.
     """
 
-    def __init__(
-        self,
-        *,
-        base: float,
-        tables: VolumeTables,
-        events: Mapping[str, float],
-        config: GeneratorConfig,
-        generator: str,
-        process: str,
-        calendar: HolidayCalendar,
-    ) -> None:
-        self.base, self.tables, self.events, self.calendar = base, tables, events, calendar
-        self._config, self._generator, self._process = config, generator, process
-        self._years: dict[int, tuple[float, ...]] = {}
+    calendar: HolidayCalendar
+    base: float
+    tables: VolumeTables
+    multipliers: Mapping[str, float]
+    profile: str
+    yearly_mean: bool
+    sigma: float
+    poisson: bool
+    seed: int
+    generator: str
+    process: str
+    _years: dict[int, list[float]] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def from_config(
@@ -86,119 +108,122 @@ class VolumeModel:
         process: str = "events",
         tables: VolumeTables | None = None,
         share: float = 1.0,
+        processes: Iterable[str] = (),
     ) -> VolumeModel:
-        """Build a process's model: its own tables, overridden by the config.
+        """Build the model of one process.
 
         Args:
-            config: Base volume, overrides and switches.
-            generator: Keys the random parts, with `process`.
-            calendar: Events of the process's country.
-            process: Name of the process, also a key of ``holiday_multipliers``.
-            tables: The process's own factors; None: the base class's week.
-            share: The process's part of the base volume.
+            config: Overrides of the tables, switches, base volume and noise.
+            generator: The generator's registered name.
+            calendar: Events of the country.
+            process: The process's name.
+            tables: The process's own factors; None: weekends at 0.85 and nothing else.
+            share: The process's part of ``base_daily_volume``.
+            processes: Names of all processes of the generator, which ``holiday_multipliers`` may address.
 
         Raises:
-            ConfigError: ``holiday_multipliers`` names an unknown event or process.
+            ConfigError: ``holiday_multipliers`` names an unknown event or process, or a factor is not allowed.
         """
-        tables = tables or VolumeTables()
-        chosen = VolumeTables(
-            day_of_week=_weekend(_override(config.day_of_week, tables.day_of_week), config.weekend_multiplier),
-            week_of_month=_override(config.week_of_month, tables.week_of_month),
-            month=_override(config.month_factors, tables.month),
-            events=tables.events,
+        own = tables or DEFAULT_TABLES
+        overrides = _overrides(config, process, {process, *processes})
+        events = {**own.events.get(config.holiday_profile.value, {}), **overrides}
+        effective = VolumeTables(
+            day_of_week=_weekend(_chosen(config.day_of_week, own.day_of_week), config.weekend_multiplier),
+            week_of_month=_chosen(config.week_of_month, own.week_of_month),
+            month=_chosen(config.month_factors, own.month),
+            events=own.events,
         )
-        events = dict(tables.events.get(config.holiday_profile, {})) | _multipliers(config, process)
         return cls(
+            calendar=calendar,
             base=config.base_daily_volume * share,
-            tables=chosen,
-            events=events if config.include_holiday_patterns else {},
-            config=config,
+            tables=effective,
+            multipliers=events if config.include_holiday_patterns else {},
+            profile=config.holiday_profile.value,
+            yearly_mean=config.volume_basis is VolumeBasis.yearly_mean,
+            sigma=config.volume_noise,
+            poisson=config.poisson_counts,
+            seed=config.seed,
             generator=generator,
             process=process,
-            calendar=calendar,
         )
 
     def factors(self, day: date) -> dict[str, float]:
-        """Return the factors of a day by name, noise not among them."""
+        """Return the calendar factors of a day by name: day_of_week, week_of_month, month and event."""
         return {
             "day_of_week": self.tables.day_of_week[day.weekday()],
             "week_of_month": self.tables.week_of_month[min((day.day - 1) // 7, 3)],
             "month": self.tables.month[day.month - 1],
-            "event": self.calendar.factor(day, self.events, self._config.holiday_profile) if self.events else 1.0,
+            "event": self.calendar.factor(day, self.multipliers, self.profile) if self.multipliers else 1.0,
         }
 
-    def event(self, day: date) -> str | None:
-        """Return the name of the event that decides a day's factor."""
-        return self.calendar.event_name(day, self.events, self._config.holiday_profile) if self.events else None
-
     def expected(self, day: date) -> float:
-        """Return the expected rows of a day, before noise."""
-        products = self._years.get(day.year)
-        if products is None:
-            products = self._years[day.year] = self._year(day.year)
-        return products[day.timetuple().tm_yday - 1]
+        """Return the expected rows of a day: base times factors, without any randomness.
+
+        Raises:
+            CalendarError: The day is outside the calendar, or the country is unknown.
+        """
+        year = self._years.get(day.year)
+        if year is None:
+            year = self._years[day.year] = self._year(day.year)
+        return year[day.timetuple().tm_yday - 1]
 
     def noise(self, day: date) -> float:
-        """Return the day's log-normal factor, whose mean is exactly 1."""
-        sigma = self._config.volume_noise
-        if sigma == 0:
+        """Return the day's log-normal factor: mean exactly 1, the same on every call."""
+        if self.sigma == 0.0:
             return 1.0
-        normal = stream(self._config.seed, self._generator, day, "noise", self._process).standard_normal()
-        return float(np.exp(sigma * normal - sigma * sigma / 2))
+        normal = stream(self.seed, self.generator, day, "noise", self.process).standard_normal()
+        return math.exp(self.sigma * (normal - 0.5 * self.sigma))
 
     def intensity(self, day: date) -> float:
-        """Return the expected rows of a day after noise: the mean of its Poisson count."""
+        """Return the mean of the day's Poisson count: expected rows times noise."""
         return self.expected(day) * self.noise(day)
 
     def sample(self, day: date) -> int:
-        """Return a drawn count of this process alone (a generator draws all its processes together)."""
+        """Return the day's number of rows: what the generator yields when this is its only process."""
         mean = self.intensity(day)
-        if not self._config.poisson_counts:
-            return round(mean)
-        return int(stream(self._config.seed, self._generator, day, "sample", self._process).poisson(mean))
+        return int(stream(self.seed, self.generator, day, "count").poisson(mean)) if self.poisson else round(mean)
 
-    def _year(self, year: int) -> tuple[float, ...]:
-        first = date(year, 1, 1)
-        days = [first + timedelta(i) for i in range((date(year, 12, 31) - first).days + 1)]
-        products = [float(np.prod(list(self.factors(day).values()))) for day in days]
-        scale = self.base
-        if self._config.volume_basis is VolumeBasis.yearly_mean:
-            mean = sum(products) / len(products)
-            scale = self.base / mean if mean else 0.0
-        return tuple(scale * product for product in products)
+    def _year(self, year: int) -> list[float]:
+        if not FIRST_DAY.year <= year <= LAST_DAY.year:
+            raise CalendarError(f"day: a day of {year} given; allowed: {FIRST_DAY} to {LAST_DAY}")
+        first, last = date(year, 1, 1).toordinal(), date(year, 12, 31).toordinal()
+        products: NDArray[np.float64] = np.array(
+            [math.prod(self.factors(date.fromordinal(number)).values()) for number in range(first, last + 1)]
+        )
+        mean = float(products.mean())
+        if self.yearly_mean and mean > 0.0:
+            products /= mean
+        return [float(value) for value in self.base * products]
 
 
-def _override(given: object, own: tuple[float, ...]) -> tuple[float, ...]:
-    if given is None:
+def _chosen(override: tuple[float, ...] | str | None, own: tuple[float, ...]) -> tuple[float, ...]:
+    if override is None:
         return own
-    if given == "off":
-        return (1.0,) * len(own)
-    assert isinstance(given, tuple)
-    return given
+    return (1.0,) * len(own) if isinstance(override, str) else override
 
 
 def _weekend(week: tuple[float, ...], multiplier: float | None) -> tuple[float, ...]:
-    """Scale Saturday and Sunday so that their mean is `multiplier` times the weekday mean."""
+    """Scale Saturday and Sunday so that their mean is `multiplier` times the weekday mean; their ratio is kept."""
     if multiplier is None:
         return week
-    weekday, weekend = sum(week[:5]) / 5, sum(week[5:]) / 2
-    if weekend == 0:
-        return (*week[:5], multiplier * weekday, multiplier * weekday)
-    return (*week[:5], *(factor * multiplier * weekday / weekend for factor in week[5:]))
+    target, mean = multiplier * sum(week[:5]) / 5, sum(week[5:]) / 2
+    weekend = tuple(w * target / mean for w in week[5:]) if mean > 0.0 else (target, target)
+    return (*week[:5], *weekend)
 
 
-def _multipliers(config: GeneratorConfig, process: str) -> dict[str, float]:
-    """Return the config's event factors for a process: those for everyone, then its own."""
-    known = event_names()
-    common: dict[str, float] = {}
+def _overrides(config: GeneratorConfig, process: str, processes: set[str]) -> dict[str, float]:
+    """Return the event factors that the config sets for a process: its own beat those for all processes."""
+    shared: dict[str, float] = {}
     own: dict[str, float] = {}
     for name, value in config.holiday_multipliers.items():
-        chosen = own if isinstance(value, dict) and name == process else {} if isinstance(value, dict) else common
-        events = value if isinstance(value, dict) else {name: value}
-        for event, factor in events.items():
-            if event not in known:
-                raise ConfigError(
-                    f"field 'holiday_multipliers': unknown event {event!r}; known events: {', '.join(known)}"
-                )
-            chosen[event] = factor
-    return common | own
+        if isinstance(value, Mapping):
+            if name not in processes:
+                known = ", ".join(sorted(processes))
+                raise ConfigError(f"field 'holiday_multipliers': unknown process {name!r}; known: {known}")
+            _check_events(f"field 'holiday_multipliers.{name}'", value)
+            if name == process:
+                own.update(value)
+        else:
+            shared[name] = value
+    _check_events("field 'holiday_multipliers'", shared)
+    return {**shared, **own}
