@@ -263,7 +263,8 @@ class BaseGenerator(ABC, Generic[ConfigT]):
     def batch(self, plan: DayPlan, number: int) -> Batch:
         """Return the instants and processes of one slice."""
         config, day = self.config, plan.day
-        instants = plan.arrivals.instants(plan.sizes, number, stream(config.seed, self.name, day, number, "timestamp"))
+        rng = stream(config.seed, self.name, day, number, "timestamp")
+        instants = plan.arrivals.instants(int(plan.sizes[number]), number, len(plan.sizes), rng, total=plan.rows)
         process = plan.arrivals.processes(instants, stream(config.seed, self.name, day, number, "process"))
         return Batch(day, number, int(plan.sizes[:number].sum()), instants, process, config.seed, self.name)
 
@@ -312,7 +313,7 @@ class BaseGenerator(ABC, Generic[ConfigT]):
         for name, dtype in wanted.items():
             column = pl.col(name)
             if isinstance(dtype, pl.Enum) and given[name].is_integer():
-                column = column.cast(pl.UInt8).cat.to(dtype)  # type: ignore[attr-defined]
+                column = column.cast(pl.UInt8).cat.to(dtype)
             elif given[name] != dtype:
                 column = column.cast(dtype)
             casts.append(column)

@@ -155,7 +155,7 @@ def devices(base: CustomerBase, _shop: Catalogue, _country: str, start: date, th
         since = np.maximum(generation * lifetime - phase, 0)
         until = np.minimum((generation + 1) * lifetime - phase, alive.lifetime[row])
         number = base.device_number(alive.entity[row], slot, generation)
-        pair = base.device_pairs(number, alive.entity[row])
+        pair = base.device_pairs(number, base.attributes(alive.occupants(row, since.astype(np.int32))))
         yield _frame(
             bnpl_tables.DEVICES,
             {

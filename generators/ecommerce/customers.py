@@ -125,6 +125,8 @@ class Customers:
     verification: U8
     address: U8
     age: U8
+    entry: U8
+    """Age bracket at sign-up."""
     state: U8
 
 
@@ -207,6 +209,7 @@ class CustomerBase:
             verification=verification,
             address=address,
             age=_age_codes()[entry + who.age],
+            entry=_age_codes()[entry],
             state=state,
         )
 
@@ -214,17 +217,20 @@ class CustomerBase:
         """Replace the state of those who moved by their age in the pool."""
         limit = (np.array(YEARLY_MOVES) * LANES).astype(np.uint16)[address]
         for block in range(0, int(who.age.max(initial=0)) // 365 + 1, 4):
-            rows = np.arange(len(state)) if block == 0 else np.flatnonzero(who.age >= block * 365)
-            draws = self.pool.lanes(f"moves {block}", who.entity[rows])
-            movers = np.flatnonzero((draws < limit[rows]).any(axis=0))
-            if not len(movers):
-                continue
-            moved, ages = rows[movers], who.age[rows[movers]]
+            entity, bound, rows = who.entity, limit, None
+            if block:
+                rows = np.flatnonzero(who.age >= block * 365)
+                entity, bound = entity[rows], limit[rows]
+            draws = self.pool.lanes(f"moves {block}", entity)
             for year in range(4):
-                day_lane, state_lane, _, _ = self.pool.lanes(f"move {block + year}", who.entity[moved])
-                on_day = (block + year) * 365 + (day_lane.astype(np.int32) * 365 >> 16)
-                done = (draws[year][movers] < limit[moved]) & (on_day <= ages)
-                state[moved[done]] = _state_table()[state_lane[done]]
+                movers = np.flatnonzero(draws[year] < bound)
+                moved = movers if rows is None else rows[movers]
+                moved = moved[who.age[moved] >= (block + year) * 365]
+                if len(moved):
+                    day_lane, state_lane, _, _ = self.pool.lanes(f"move {block + year}", who.entity[moved])
+                    on_day = (block + year) * 365 + (day_lane.astype(np.int32) * 365 >> 16)
+                    done = on_day <= who.age[moved]
+                    state[moved[done]] = _state_table()[state_lane[done]]
 
     def moves(self, entities: I64, ages: I32) -> tuple[I64, I32]:
         """Return (row, age in days) of every move of (n,) customers up to their ages, in order of row and age."""
@@ -258,14 +264,14 @@ class CustomerBase:
         if len(several):
             entity, tenure, slots = who.entity[several], who.tenure[several], count[several]
             held = [(number[several], age[several]), *(self._device(entity, tenure, slot) for slot in (1, 2))]
-            ages = np.stack([a for _, a in held])
-            ages[2][slots < 3] = np.int32(2**30)
-            newest = np.argmin(ages, axis=0).astype(np.uint8)
+            ages = [a for _, a in held]
+            newest = (ages[1] < ages[0]).astype(np.uint8)
+            newest[(slots == 3) & (ages[2] < np.minimum(ages[0], ages[1]))] = 2
             further = (others[several].astype(np.uint32) * (slots - 1) >> 16).astype(np.uint8)
             chosen = np.where(draws[several] < int(PRIMARY_SHARE * LANES), newest, (newest + 1 + further) % slots)
             number[several] = np.choose(chosen, [n for n, _ in held])
             age[several] = np.choose(chosen, ages)
-        return Devices(number, age, self.device_pairs(number, who.entity))
+        return Devices(number, age, self.device_pairs(number, who))
 
     def device_slots(self, entity: I64) -> U8:
         """Return (n,) numbers of devices that customers use at a time: 1, 2 or 3."""
@@ -293,13 +299,10 @@ class CustomerBase:
         generation, age = np.divmod(moment, lifetime)
         return self.device_number(entity, slot, generation), np.minimum(age, tenure)
 
-    def device_pairs(self, number: NDArray[np.uint64], owner: I64) -> U8:
+    def device_pairs(self, number: NDArray[np.uint64], owner: Customers) -> U8:
         """Return (n,) indices into `DEVICE_PAIRS` of devices: by the owner's age at sign-up and income."""
         lane = (hash64(self._pair_key, number) >> np.uint64(52)).astype(np.intp)
-        r, _, i, _ = self.pool.lanes("grades", owner)
-        income = graded(self._income_score(self._risk(r), i), INCOME_SHARES)
-        entry = _age_codes()[self.entry_age(owner)]
-        return _pair_table(self.country)[((entry * np.uint8(5) + income).astype(np.intp) << 12) + lane]
+        return _pair_table(self.country)[((owner.entry * np.uint8(5) + owner.income).astype(np.intp) << 12) + lane]
 
     def entry_age(self, entity: I64) -> I32:
         """Return (n,) ages in days at sign-up."""
