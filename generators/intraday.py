@@ -111,7 +111,8 @@ class IntradayProfile:
         weights *= np.diff(bounds)
         total = weights.sum()
         # A short day may have lost the only hours with any weight: its rows then fall anywhere.
-        return weights / total if total > 0 else np.diff(bounds) / bounds[-1]
+        shares: F64 = weights / total if total > 0 else np.diff(bounds) / bounds[-1]
+        return shares
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,21 +212,28 @@ class DayArrivals:
         edges[0], edges[-1] = self.start, self.end
         return edges
 
-    def instants(self, sizes: I64, number: int, rng: np.random.Generator) -> I64:
-        """Return the instants of a slice's rows, shape (sizes[number],): ascending UTC microseconds inside its window.
+    def instants(self, n: int, number: int, pieces: int, rng: np.random.Generator, total: int | None = None) -> I64:
+        """Return the instants of a slice's rows, shape (n,): ascending UTC microseconds inside its window.
 
         Args:
-            sizes: Rows of each of the day's slices, from `slice_sizes`.
+            n: Rows of the slice.
             number: Number of the slice, from 0.
+            pieces: Slices of the day.
             rng: The slice's stream; evenly spaced rows leave it alone.
+            total: Rows of the whole day, which the pattern uniform needs when the day has several slices.
+
+        Raises:
+            ValueError: The pattern is uniform, the day has several slices, and `total` is missing.
         """
-        n, pieces = int(sizes[number]), len(sizes)
         if n == 0:
             return np.empty(0, dtype=np.int64)
         if self.even:
+            if total is None and pieces > 1:
+                raise ValueError("total: None given; the pattern uniform needs the rows of the whole day")
+            whole = n if total is None else total
             times = np.arange(n, dtype=np.float64)
-            times += int(sizes[:number].sum()) + 0.5
-            times *= (self.end - self.start) / int(sizes.sum())
+            times += _first_row(number, whole, pieces) + 0.5
+            times *= (self.end - self.start) / whole
         else:
             gaps = rng.standard_exponential(n + 1)
             levels = np.cumsum(gaps, out=gaps)
