@@ -1,0 +1,35 @@
+"""Replay of stored history as a timed stream."""
+
+from __future__ import annotations
+
+from simtom_pipelines.replay.clock import Clock, MonotonicClock, VirtualClock
+from simtom_pipelines.replay.engine import replay
+from simtom_pipelines.replay.errors import CursorError, MissingDaysError, ReplayError, SinkClosed, SinkError
+from simtom_pipelines.replay.interrupts import stop_on_signals
+from simtom_pipelines.replay.planning import ReplayPlan, plan
+from simtom_pipelines.replay.request import ReplayRequest, parse_duration, parse_moment, parse_time_of_day
+from simtom_pipelines.replay.sinks import FileSink, Sink, StdoutSink
+from simtom_pipelines.replay.statistics import ReplayReport
+
+__all__ = [
+    "Clock",
+    "CursorError",
+    "FileSink",
+    "MissingDaysError",
+    "MonotonicClock",
+    "ReplayError",
+    "ReplayPlan",
+    "ReplayReport",
+    "ReplayRequest",
+    "Sink",
+    "SinkClosed",
+    "SinkError",
+    "StdoutSink",
+    "VirtualClock",
+    "parse_duration",
+    "parse_moment",
+    "parse_time_of_day",
+    "plan",
+    "replay",
+    "stop_on_signals",
+]
