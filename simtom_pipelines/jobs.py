@@ -1,0 +1,159 @@
+"""Jobs and schedules: a dataset's day, and the replay of stored days as a timed stream."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import dagster as dg
+from dagster import DagsterExecutionInterruptedError
+from pydantic import Field
+from simtom_pipelines.datasets import DatasetSpec
+
+from generators.errors import SimtomError
+from generators.registry import generator_class
+from simtom_pipelines.partitions import quiet_preview
+from simtom_pipelines.replay import (
+    FileSink,
+    ReplayReport,
+    ReplayRequest,
+    parse_duration,
+    parse_moment,
+    parse_time_of_day,
+    replay,
+)
+from simtom_pipelines.resources import LakeResource
+
+SCHEDULE_HOUR = 1
+"""Local hour at which the schedule makes the day that ended."""
+
+
+def materialize_job(spec: DatasetSpec) -> Any:
+    """Return the job that makes a dataset's partition of one day, or of a range, and its dimensions."""
+    return dg.define_asset_job(
+        f"{spec.name}_materialize",
+        selection=dg.AssetSelection.groups(spec.name),
+        description=f"Make partitions of every table of {spec.name}.",
+    )
+
+
+def daily_schedule(spec: DatasetSpec, job: Any) -> Any:
+    """Return the schedule that makes yesterday's partition every day, in the dataset's time zone; off by default."""
+    with quiet_preview():
+        return dg.build_schedule_from_partitioned_job(
+            job,
+            name=f"{spec.name}_daily",
+            description=f"Make the day of {spec.name} that ended, at {SCHEDULE_HOUR:02d}:00 {spec.config.timezone}.",
+            hour_of_day=SCHEDULE_HOUR,
+            minute_of_hour=0,
+        )
+
+
+class ReplayConfig(dg.Config):
+    """A replay as run config; the fields are those of `simtom replay`."""
+
+    dataset: str = Field(description="Dataset, for example bnpl, or table, for example bnpl/transactions.")
+    output: str = Field(description="NDJSON file that records are appended to.")
+    if_exists: Literal["append", "overwrite", "error"] = Field(
+        default="append", description="What to do with an output file that exists."
+    )
+    start: str | None = Field(default=None, description="First date or instant; default: the first stored day.")
+    end: str | None = Field(
+        default=None,
+        description="Last date, inclusive, or the instant before which to end; default: the last stored day.",
+    )
+    time_compression: float | None = Field(
+        default=None, description="Seconds of event time in a second; default: 1, real time."
+    )
+    day_in: str | None = Field(
+        default=None, description="How long a day takes, for example 10s; instead of a compression."
+    )
+    asap: bool = Field(default=False, description="As fast as the output takes it, without a schedule.")
+    time_of_day: str | None = Field(default=None, description="Local times that pass, for example 09:00-18:00.")
+    loop: int = Field(default=1, description="How many times; 0: until terminated.")
+    late: Literal["burst", "slip", "drop"] = Field(
+        default="burst", description="When late: catch up, move the schedule, or skip and count."
+    )
+    late_after: float = Field(default=0.1, description="Seconds from which a record is late.")
+    cursor: str | None = Field(
+        default=None, description="Cursor file: resume from it where it exists, keep it current."
+    )
+    allow_missing: bool = Field(default=False, description="Pass over days that are not in the lake.")
+    chunk_rows: int | None = Field(default=None, description="Rows encoded at a time; default: chosen by the rate.")
+
+    def request(self, events: dict[str, str]) -> ReplayRequest:
+        """Return the request.
+
+        Args:
+            events: Event table of every known dataset.
+
+        Raises:
+            SimtomError: A field cannot be used.
+        """
+        dataset, _, table = self.dataset.partition("/")
+        return ReplayRequest(
+            dataset=dataset,
+            table=table or events.get(dataset, "events"),
+            time_compression=self.time_compression,
+            day_in=None if self.day_in is None else parse_duration(self.day_in),
+            asap=self.asap,
+            start=None if self.start is None else parse_moment(self.start),
+            end=None if self.end is None else parse_moment(self.end),
+            time_of_day=None if self.time_of_day is None else parse_time_of_day(self.time_of_day),
+            loop=self.loop,
+            late=self.late,
+            late_after=self.late_after,
+            cursor=None if self.cursor is None else Path(self.cursor),
+            allow_missing=self.allow_missing,
+            chunk_rows=self.chunk_rows,
+        )
+
+
+def report_metadata(report: ReplayReport) -> dict[str, Any]:
+    """Return a replay's statistics as metadata."""
+    found: dict[str, Any] = {
+        "emitted": report.emitted,
+        "bytes": report.bytes,
+        "seconds": round(report.elapsed, 3),
+        "rate": report.rate,
+        "achieved_compression": report.achieved_compression,
+        "late": report.late,
+        "dropped": report.dropped,
+        "slipped_seconds": report.slipped,
+        "starved_seconds": report.starved,
+        "blocked_seconds": report.blocked,
+        "cycle": report.cycle,
+        "resumed": report.resumed,
+        "finished": report.finished,
+    }
+    if report.asked_compression is not None:
+        found["asked_compression"] = report.asked_compression
+    if report.position is not None:
+        found["position"] = dg.MetadataValue.timestamp(report.position)
+    return found | {f"lateness_{name}_ms": seconds * 1e3 for name, seconds in report.lateness.items()}
+
+
+def replay_job(specs: dict[str, DatasetSpec]) -> dg.JobDefinition:
+    """Return the job ``replay`` with its one op."""
+    events = {name: generator_class(spec.generator).tables[0].name for name, spec in specs.items()}
+
+    @dg.op(name="replay", description="Replay stored days as a timed stream into an NDJSON file.")
+    def replay_op(context: dg.OpExecutionContext, config: ReplayConfig, lake: LakeResource) -> None:
+        try:
+            report = replay(
+                config.request(events),
+                FileSink(config.output, config.if_exists),
+                lake=lake.open(),
+                on_progress=lambda progress: context.log.info(progress.line()),
+            )
+        except SimtomError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        except DagsterExecutionInterruptedError as error:
+            # The sink was flushed and the cursor saved on the way here. A plain re-raise would be retried by a policy.
+            kept = f"; the cursor {config.cursor} goes on from here" if config.cursor else ""
+            raise dg.Failure(f"the replay was interrupted{kept}", allow_retries=False) from error
+        context.add_output_metadata(report_metadata(report))
+
+    @dg.job(name="replay", description="Replay stored days as a timed stream.", executor_def=dg.in_process_executor)
+    def job() -> None:
+        replay_op()
+
+    return job
