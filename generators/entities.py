@@ -1,9 +1,9 @@
 """Populations of renewing slots: heavy-tailed, stationary for ever, nothing sized by the population.
 
-A pool is a fixed number of slots. The occupant of slot s lives for L(s) days, then a new one takes its place, so on day t
-the generation is g = floor((t + phase) / L), the entity is g * N + s and its age (t + phase) - g * L: closed forms. With
-L ~ Gamma(shape 2, scale c) and a phase uniform in [0, L), ages are Exp(c) on every day (the age of a stationary renewal
-process, weighted by length). Weights repeat in blocks of 65,536 slots drawn once per seed.
+A pool is a fixed number of slots. The occupant of slot s lives for L(s) days, then a new one takes its place, so on
+day t the generation is g = floor((t + phase) / L), the entity is g * N + s and its age (t + phase) - g * L: closed
+forms. With L ~ Gamma(shape 2, scale c) and a phase uniform in [0, L), ages are Exp(c) on every day (the age of a
+stationary renewal process, weighted by length). Weights repeat in blocks of 65,536 slots drawn once per seed.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class EntityPool:
 
     def lifetime_of(self, entities: I64) -> I32:
         """Return (n,) lifetimes of entities, in days."""
-        return self._lifetimes[hash64(self._slot_key, entities % self.slots) & np.uint64(0xFFFF)]
+        return np.take(self._lifetimes, hash64(self._slot_key, entities % self.slots) & np.uint64(0xFFFF))
 
     @cached_property
     def weights(self) -> NDArray[np.float64]:

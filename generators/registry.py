@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar
+from zlib import crc32
 
 from generators.base import BaseGenerator
 from generators.config import GeneratorConfig
@@ -154,7 +155,8 @@ def _scan(folder: Path) -> None:
 
 
 def _load(path: Path) -> None:
-    name = f"simtom_plugin_{path.stem}"
+    # Files of one name in two folders are two modules.
+    name = f"simtom_plugin_{path.stem}_{crc32(bytes(path.resolve())):08x}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is no Python module")

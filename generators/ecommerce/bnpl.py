@@ -235,7 +235,8 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
     def _products(self, batch: Batch, who: Customers) -> U16:
         picks = _category_picks(self.config.market, batch.day.month >= 11, self._sold)
         category = picks[(who.age.astype(np.intp) << 16) + lanes(batch, "product_category")]
-        return self.catalogue.picks[(category.astype(np.intp) << 16) + lanes(batch, "product_id")]
+        index = (category.astype(np.intp) << 16) + lanes(batch, "product_id")
+        return np.asarray(self.catalogue.picks[index], np.uint16)
 
     @cached_property
     def _sold(self) -> tuple[bool, ...]:
@@ -281,7 +282,9 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
     # -- customers and devices ------------------------------------------------------------------------------------
 
     def _customer_columns(self, who: Customers) -> dict[str, Any]:
-        state = pl.Series(who.state) if self.config.country == "US" else pl.Series([None] * len(who.state), dtype=pl.UInt8)
+        state = (
+            pl.Series(who.state) if self.config.country == "US" else pl.Series([None] * len(who.state), dtype=pl.UInt8)
+        )
         return {
             "customer_age_bracket": who.age,
             "customer_tenure_days": who.tenure.astype(np.uint16),
@@ -344,10 +347,9 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
             "status": self._status(batch),
         }
 
-    def _scenario(
-        self, batch: Batch, product: U16, account: Accounts, trusted: NDArray[np.uint8]
-    ) -> NDArray[np.uint8]:
-        # Weights low 0.60, impulse 0.20, stretched 0.15 exp(1.1 (ln util - mean) - 0.42), high risk 0.05 exp(+1.0 - 0.20).
+    def _scenario(self, batch: Batch, product: U16, account: Accounts, trusted: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        # Weights: low 0.60, impulse 0.20, stretched 0.15 exp(1.1 (ln util - mean) - 0.42), high risk 0.05 exp(-0.20),
+        # times e on a device that is not trusted.
         by_price, by_limit = _stretch_tables(self.catalogue)
         stretched = by_price[product] * by_limit[account.limit]
         high_risk = np.array([0.05 * np.exp(0.80), 0.05 * np.exp(-0.20)], np.float32)[trusted]
@@ -443,7 +445,7 @@ def _cart_picks() -> NDArray[np.uint8]:
 def _between(ranges: tuple[tuple[int, int], ...], scenario: NDArray[np.uint8], draws: U16) -> U16:
     """Return (n,) whole seconds uniform in the scenario's closed range."""
     low, high = np.array(ranges, np.uint32).T
-    return (low[scenario] + (draws * (high - low + 1)[scenario] >> 16)).astype(np.uint16)
+    return np.asarray(low[scenario] + (draws * (high - low + 1)[scenario] >> 16), np.uint16)
 
 
 @lru_cache(maxsize=4)
@@ -502,5 +504,3 @@ def _first_missed(batch: Batch, defaults: NDArray[np.bool_], installments: NDArr
     days = np.zeros(batch.n, np.uint16)
     days[rows] = position * 14
     return pl.Series(values=pa.array(days, mask=~defaults))
-
-

@@ -1,7 +1,7 @@
 """The dimension tables of bnpl: who and what the purchases refer to, with the versions of what changes.
 
-Every table is a function of (config, start, through): the entities in the pool on some day of [start, through], with the
-versions that are valid from a day not after `through`. Later facts are not in it: a version that ends later is open.
+Every table is a function of (config, start, through): the entities in the pool on some day of [start, through], with
+the versions valid from a day not after `through`. Later facts are not in it: a version that ends later is open.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Maker = Callable[[CustomerBase, Catalogue, str, date, date], Iterator[pl.DataFra
 
 def _frame(schema: TableSchema, columns: dict[str, Any]) -> pl.DataFrame:
     frame = pl.DataFrame([v.alias(k) if isinstance(v, pl.Series) else pl.Series(k, v) for k, v in columns.items()])
-    enums = [pl.col(c.name).cat.to(c.dtype) for c in schema if isinstance(c.dtype, pl.Enum)]  # type: ignore[attr-defined]
+    enums = [pl.col(c.name).cat.to(c.dtype) for c in schema if isinstance(c.dtype, pl.Enum)]
     return schema.conform(frame.with_columns(enums))
 
 
@@ -82,9 +82,7 @@ def _blocks(base: CustomerBase, start: date, through: date) -> Iterator[_Alive]:
         yield _Alive(base, entity, first, last)
 
 
-def customers(
-    base: CustomerBase, _shop: Catalogue, country: str, start: date, through: date
-) -> Iterator[pl.DataFrame]:
+def customers(base: CustomerBase, _shop: Catalogue, country: str, start: date, through: date) -> Iterator[pl.DataFrame]:
     """Yield customers with a version for each verification step, age bracket and address."""
     keys = id_keys(base.seed, base.generator)
     for alive in _blocks(base, start, through):
@@ -96,7 +94,12 @@ def customers(
         moved, moved_at = base.moves(alive.entity, alive.last_age)
         row = np.concatenate([rows, stepped, *(rows[b > 0] for b in birthdays), moved])
         age = np.concatenate(
-            [np.zeros(len(rows)), np.full(len(stepped), VERIFICATION_STEP_DAYS), *(b[b > 0] for b in birthdays), moved_at]
+            [
+                np.zeros(len(rows)),
+                np.full(len(stepped), VERIFICATION_STEP_DAYS),
+                *(b[b > 0] for b in birthdays),
+                moved_at,
+            ]
         ).astype(np.int32)
         row, age, since, until = alive.versions(row, age)
         who = base.attributes(alive.occupants(row, age))

@@ -40,9 +40,19 @@ TRANSACTIONS = TableSchema(
         Column("transaction_id", pl.String, "Transaction key.", unique=True, format="txn_########_%%%%%%%%"),
         Column("customer_id", pl.String, "Customer; a few are much more active than most.", format="cus_********"),
         Column("product_id", pl.String, "Product; popularity is Zipf with exponent 0.8.", format="prd_********"),
-        Column("device_id", pl.String, "Device of the customer: one to three, the newest used most.", format="dv_*********"),
+        Column(
+            "device_id", pl.String, "Device of the customer: one to three, the newest used most.", format="dv_*********"
+        ),
         Column("payment_method_id", pl.String, "Payment account of the customer.", format="cus_********_pm_#"),
-        Column("amount", pl.Float64, "Amount of the purchase; equals product_price.", unit="USD", ge=15, le=400, source=GUIDE),
+        Column(
+            "amount",
+            pl.Float64,
+            "Amount of the purchase; equals product_price.",
+            unit="USD",
+            ge=15,
+            le=400,
+            source=GUIDE,
+        ),
         Column("currency", pl.Enum(CURRENCY_CODES), "ISO 4217 code of the country's currency."),
         Column("status", pl.Enum(STATUSES), "completed, or with status_mode 'lifecycle' also returned and cancelled."),
         Column("risk_scenario", pl.Enum(SCENARIOS), "Behaviour behind the purchase.", source=GUIDE),
@@ -126,7 +136,9 @@ CUSTOMERS = TableSchema(
         Column("customer_credit_score_range", pl.Enum(customers.CREDIT_RANGES), "Credit score range."),
         Column("customer_verification_level", pl.Enum(customers.VERIFICATION_LEVELS), "Identity check."),
         Column("customer_address_stability", pl.Enum(customers.ADDRESS_STABILITIES), "How often the customer moves."),
-        Column("customer_state", pl.Enum(list(customers.STATES)), "US state or DC; null outside the US.", nullable=True),
+        Column(
+            "customer_state", pl.Enum(list(customers.STATES)), "US state or DC; null outside the US.", nullable=True
+        ),
     ),
 )
 

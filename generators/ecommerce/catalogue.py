@@ -1,7 +1,7 @@
 """The products of an online shop: categories, brands, prices, resale risk.
 
-Product r of a category takes the price quantile frac(u + 0.618 r); the offset u is the one of 1,000 evenly spaced ones whose
-popularity-weighted mean price is nearest the law's, so that popular products do not carry the mean by luck.
+Product r of a category takes the price quantile frac(u + 0.618 r); the offset u is the one of 1,000 evenly spaced ones
+whose popularity-weighted mean price is nearest the law's, so that popular products do not carry the mean by luck.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from generators.entities import I64
 from generators.identifiers import base32_views, permute
 from generators.randomness import F64, LANES, hash_key, hash_lanes, hash_uniform, normal_table, pick_table
 
@@ -116,9 +115,7 @@ class Catalogue:
     @cached_property
     def price(self) -> F64:
         """(5000,) prices in USD, rounded to cents, inside the category's range."""
-        quantiles = [
-            _offset_prices(code, int(size), self.price_law) for code, size in enumerate(sizes(self.market))
-        ]
+        quantiles = [_offset_prices(code, int(size), self.price_law) for code, size in enumerate(sizes(self.market))]
         return self._cents(np.concatenate(quantiles))
 
     @cached_property
@@ -147,7 +144,7 @@ class Catalogue:
         luxury = np.array([name in LUXURY_BRANDS for name in BRAND_NAMES])[self.brand]
         noise = normal_table()[hash_lanes(self._key("risk"), np.arange(PRODUCTS))[0]]
         score = np.array(RISK_BASE)[self.category] + 0.25 * self.percentile + 0.2 * luxury + 0.08 * noise
-        return np.searchsorted(RISK_CUTS, score, side="right").astype(np.uint8)
+        return np.asarray(np.searchsorted(RISK_CUTS, score, side="right"), np.uint8)
 
     @cached_property
     def eligible(self) -> NDArray[np.bool_]:
@@ -177,7 +174,7 @@ class Catalogue:
                 return np.zeros(LANES, np.uint16)
         edges = np.cumsum(weights)
         index = np.searchsorted(edges / edges[-1], (np.arange(LANES) + 0.5) / LANES, side="right")
-        return numbers[index.clip(0, len(numbers) - 1)].astype(np.uint16)
+        return np.asarray(numbers[index.clip(0, len(numbers) - 1)], np.uint16)
 
     def _cents(self, prices: F64) -> F64:
         """Round to the endings that shops use: 45% .99, 15% .95, 15% .00, the rest any cents."""
@@ -185,13 +182,13 @@ class Catalogue:
         ending = pick_table((0.45, 0.15, 0.15, 0.25))[hash_lanes(self._key("ending"), numbers)[0]]
         any_cents = np.floor(hash_uniform(self._key("cents"), numbers) * 100) / 100
         cents = np.choose(ending, [np.full(PRODUCTS, 0.99), np.full(PRODUCTS, 0.95), np.zeros(PRODUCTS), any_cents])
-        # The ending replaces the cents of the nearest dollar amount, so prices shift by half a dollar at most on average.
+        # The ending replaces the cents of the nearest dollar amount: a price shifts by half a dollar at most.
         dollars = np.round(prices - cents)
         low = np.array([law.low for law in PRICES])[self.category]
         high = np.array([law.high for law in PRICES])[self.category]
         dollars += (dollars + cents < low) * 1.0
         dollars -= (dollars + cents > high) * 1.0
-        return np.round(dollars + cents, 2)
+        return np.asarray(np.round(dollars + cents, 2))
 
     def _named(
         self, column: str, names: tuple[str, ...], tables: list[tuple[tuple[str, ...], list[float]]]
@@ -220,10 +217,6 @@ def _offset_prices(code: int, size: int, law: str) -> Any:
     weights = popularity(size)
     weights /= weights.sum()
     golden = (np.arange(size) * 0.618) % 1.0
-    means = [
-        float(grid[(((u + golden) % 1.0) * 4_000).astype(np.intp)] @ weights) for u in np.arange(1_000) / 1_000
-    ]
+    means = [float(grid[(((u + golden) % 1.0) * 4_000).astype(np.intp)] @ weights) for u in np.arange(1_000) / 1_000]
     best = int(np.argmin(np.abs(np.array(means) - grid.mean()))) / 1_000
     return grid[(((best + golden) % 1.0) * 4_000).astype(np.intp)]
-
-

@@ -1,7 +1,8 @@
 """Customers of an online shop, their devices and payment accounts: every attribute a function of (entity, day).
 
-A customer has one latent credit risk f ~ N(0, 1) that is never exported; ordinal attributes are cut from noisy copies of it,
-which gives the correlations that people of the field expect (Spearman of credit and income 0.24, of credit and limit 0.47).
+A customer has one latent credit risk f ~ N(0, 1) that is never exported; ordinal attributes are cut from noisy copies
+of it, which gives the correlations that people of the field expect (Spearman of credit and income 0.24, of credit and
+limit 0.47).
 """
 
 from __future__ import annotations
@@ -45,12 +46,12 @@ AGE_EDGES = (18, 25, 35, 45, 55, 80)
 YEAR_DAYS = 365.25
 
 STATES = {
-    "AL": 5.02, "AK": 0.73, "AZ": 7.15, "AR": 3.01, "CA": 39.54, "CO": 5.77, "CT": 3.61, "DE": 0.99, "DC": 0.69, "FL": 21.54,
-    "GA": 10.71, "HI": 1.46, "ID": 1.84, "IL": 12.81, "IN": 6.79, "IA": 3.19, "KS": 2.94, "KY": 4.51, "LA": 4.66, "ME": 1.36,
-    "MD": 6.18, "MA": 7.03, "MI": 10.08, "MN": 5.71, "MS": 2.96, "MO": 6.15, "MT": 1.08, "NE": 1.96, "NV": 3.10, "NH": 1.38,
-    "NJ": 9.29, "NM": 2.12, "NY": 20.20, "NC": 10.44, "ND": 0.78, "OH": 11.80, "OK": 3.96, "OR": 4.24, "PA": 13.00, "RI": 1.10,
-    "SC": 5.12, "SD": 0.89, "TN": 6.91, "TX": 29.15, "UT": 3.27, "VT": 0.64, "VA": 8.63, "WA": 7.71, "WV": 1.79, "WI": 5.89,
-    "WY": 0.58,
+    "AL": 5.02, "AK": 0.73, "AZ": 7.15, "AR": 3.01, "CA": 39.54, "CO": 5.77, "CT": 3.61, "DE": 0.99, "DC": 0.69,
+    "FL": 21.54, "GA": 10.71, "HI": 1.46, "ID": 1.84, "IL": 12.81, "IN": 6.79, "IA": 3.19, "KS": 2.94, "KY": 4.51,
+    "LA": 4.66, "ME": 1.36, "MD": 6.18, "MA": 7.03, "MI": 10.08, "MN": 5.71, "MS": 2.96, "MO": 6.15, "MT": 1.08,
+    "NE": 1.96, "NV": 3.10, "NH": 1.38, "NJ": 9.29, "NM": 2.12, "NY": 20.20, "NC": 10.44, "ND": 0.78, "OH": 11.80,
+    "OK": 3.96, "OR": 4.24, "PA": 13.00, "RI": 1.10, "SC": 5.12, "SD": 0.89, "TN": 6.91, "TX": 29.15, "UT": 3.27,
+    "VT": 0.64, "VA": 8.63, "WA": 7.71, "WV": 1.79, "WI": 5.89, "WY": 0.58,
 }  # fmt: skip
 """Resident population in millions, US Census 2020."""
 
@@ -103,7 +104,9 @@ def _normals() -> F32:
 def _entry_ages() -> I32:
     """(65536,) ages in days at sign-up by 16-bit draw: uniform inside the brackets."""
     edges = np.concatenate([[0.0], np.cumsum(AGE_SHARES)])
-    return np.floor(np.interp((np.arange(LANES) + 0.5) / LANES, edges, np.array(AGE_EDGES) * YEAR_DAYS)).astype(np.int32)
+    return np.floor(np.interp((np.arange(LANES) + 0.5) / LANES, edges, np.array(AGE_EDGES) * YEAR_DAYS)).astype(
+        np.int32
+    )
 
 
 @lru_cache(maxsize=1)
@@ -275,10 +278,10 @@ class CustomerBase:
 
     def device_slots(self, entity: I64) -> U8:
         """Return (n,) numbers of devices that customers use at a time: 1, 2 or 3."""
-        return _device_counts()[self.pool.lanes("devices", entity)[0]]
+        return np.asarray(_device_counts()[self.pool.lanes("devices", entity)[0]], np.uint8)
 
     def device_life(self, entity: I64, slot: U8 | int) -> tuple[I32, I32]:
-        """Return (lifetime, phase) in days of (n,) device slots: the device in use changes when age + phase passes a lifetime."""
+        """Return (lifetime, phase) in days of device slots: a device gives way when age + phase passes one."""
         words = hash64(self._device_key, self.device_number(entity, slot, 0)).view(np.uint16).reshape(-1, 4)
         low, high = DEVICE_LIFETIME_DAYS
         lifetime = (words[:, 0].astype(np.int32) * (high - low) >> 16) + low
@@ -302,11 +305,12 @@ class CustomerBase:
     def device_pairs(self, number: NDArray[np.uint64], owner: Customers) -> U8:
         """Return (n,) indices into `DEVICE_PAIRS` of devices: by the owner's age at sign-up and income."""
         lane = (hash64(self._pair_key, number) >> np.uint64(52)).astype(np.intp)
-        return _pair_table(self.country)[((owner.entry * np.uint8(5) + owner.income).astype(np.intp) << 12) + lane]
+        cell = (owner.entry * np.uint8(5) + owner.income).astype(np.intp)
+        return np.take(_pair_table(self.country), (cell << 12) + lane)
 
     def entry_age(self, entity: I64) -> I32:
         """Return (n,) ages in days at sign-up."""
-        return _entry_ages()[self.pool.lanes("person", entity)[0]]
+        return np.asarray(_entry_ages()[self.pool.lanes("person", entity)[0]], np.int32)
 
     def _risk(self, draws: NDArray[np.uint16]) -> F32:
         risk = _normals()[draws]
@@ -412,7 +416,8 @@ def _pair_table(country: str) -> U8:
         for income in range(5):
             desktop, tablet = rest[age] * 30 / 45, rest[age] * 15 / 45
             shares = [
-                mobile[age] * ios[income], mobile[age] * (1 - ios[income]), desktop * 0.70, desktop * 0.20, desktop * 0.10,
+                mobile[age] * ios[income], mobile[age] * (1 - ios[income]),
+                desktop * 0.70, desktop * 0.20, desktop * 0.10,
                 tablet * 0.50, tablet * 0.45, tablet * 0.05,
             ]  # fmt: skip
             edges = np.cumsum(shares)

@@ -1,7 +1,8 @@
 """Who defaults on a purchase: a documented risk score, a latent frailty and an unobservable part.
 
     z   = (risk_score - SCORE_MEAN) / SCORE_SD
-    l   = z + 0.35 (ln utilisation - LOG_UTILISATION_MEAN) / LOG_UTILISATION_SD - 0.30 (ln(1 + tenure) - LOG_TENURE_MEAN) / LOG_TENURE_SD
+    l   = z + 0.35 (ln utilisation - LOG_UTILISATION_MEAN) / LOG_UTILISATION_SD
+            - 0.30 (ln(1 + tenure) - LOG_TENURE_MEAN) / LOG_TENURE_SD
     l   = (l / LINEAR_SD + 0.35 f + 0.45 N(0, 1)) / 1.345
     p   = clip(BetaPPF(Phi(l); 0.6, 18) * base_default_rate / 0.033 * season, 0.005, 0.20)
     p_i = clip(p + N(0, 0.01), 0.001, 0.25),  default = U < p_i
@@ -52,7 +53,7 @@ def score_table(stress: float) -> F64:
         + 0.10 * np.array(PRODUCT_FACTORS)[:, None]
         + 0.10 * np.array(SCENARIO_FACTORS)
     )
-    return np.round(np.minimum(weighted * (1 + 0.2 * stress), 1.0), 10).ravel()
+    return np.asarray(np.round(np.minimum(weighted * (1 + 0.2 * stress), 1.0), 10).ravel(), np.float64)
 
 
 def in_season(day: date) -> bool:
@@ -95,8 +96,8 @@ def base_probability(linear: NDArray[np.float32], scale: float) -> NDArray[np.fl
 def yearly_miss(rows_a_year: float, scale: float) -> F64:
     """Return (257,) probability of a missed or late payment within a year by latent risk on [-4, 4].
 
-    A purchase is paid late with probability 0.02 + 0.18 u**2 (mean 0.08), u being the quantile of its risk, and not at all
-    with the model's default probability.
+    A purchase is paid late with probability 0.02 + 0.18 u**2 (mean 0.08), u being the quantile of its risk, and not at
+    all with the model's default probability.
 
     Args:
         rows_a_year: Purchases of an average customer in a year.
