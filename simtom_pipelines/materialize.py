@@ -1,0 +1,158 @@
+"""From a dataset and days to partitions in the lake: generating in one thread, writing in another."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from datetime import date
+from typing import Any
+
+from generators import fingerprint
+from generators.base import BaseGenerator, check_day
+from generators.schema import TableSchema
+from simtom_pipelines.datasets import DatasetSpec, find_table
+from simtom_pipelines.lake import IfExists, LakeError, ParquetLake, Partition, Stamp, TableRef
+
+AHEAD = 2
+"""Days that are generated ahead of the writer."""
+
+
+def write_days(
+    lake: ParquetLake, spec: DatasetSpec, table: str, days: Iterable[date], *, if_exists: IfExists = "error"
+) -> Iterator[Partition]:
+    """Write the partitions of days that are not there yet, in order; yield each when it is stored.
+
+    A day whose fingerprint is stored is kept without being generated. Days of one slice are written in a thread of their
+    own while the next one is generated; days of several slices stream through with bounded memory.
+
+    Args:
+        lake: Where to write.
+        spec: The dataset.
+        table: Name of its event table.
+        days: The partitions' days.
+        if_exists: What to do with a partition of other content: ``error``, ``keep`` or ``overwrite``.
+
+    Raises:
+        LakeError: A partition cannot be written, or holds other content.
+        CalendarError: A day is outside the calendar.
+    """
+    schema = find_table({spec.name: spec}, f"{spec.name}/{table}")[1]
+    if schema.kind != "events":
+        raise LakeError(f"{spec.name}/{table} is no event table: it has no days of its own")
+    ref = TableRef(spec.name, schema, spec.config.timezone)
+    with spec.make() as generator:
+        yield from _Pipeline(lake, ref, generator, if_exists).run(days)
+
+
+def write_dimension(
+    lake: ParquetLake, spec: DatasetSpec, table: str, through: date, *, if_exists: IfExists = "error"
+) -> Partition:
+    """Write a dimension: the entities and versions of [start_date, through].
+
+    Raises:
+        LakeError: It cannot be written, or `through` is before the dataset's start.
+    """
+    if through < spec.start_date:
+        raise LakeError(f"{spec.name}/{table}: through {through} is before the dataset's start_date {spec.start_date}")
+    schema = find_table({spec.name: spec}, f"{spec.name}/{table}")[1]
+    ref = TableRef(spec.name, schema, spec.config.timezone)
+    with spec.make() as generator:
+        stamp = _stamp(generator, schema, through, start=spec.start_date)
+        frames = generator.dimension(table, spec.start_date, through)
+        return lake.write(ref, None, frames, stamp, if_exists=if_exists)
+
+
+def _stamp(generator: BaseGenerator[Any], schema: TableSchema, day: date, start: date | None = None) -> Stamp:
+    return Stamp(
+        generator=generator.name,
+        revision=generator.revision,
+        config=generator.config.canonical(),
+        fingerprint=fingerprint(generator, schema, day, start),
+        day=day,
+        expected_rows=generator.expected(day) if schema.kind == "events" else None,
+        volume_noise=generator.config.volume_noise,
+    )
+
+
+class _Pipeline:
+    """Generates days and hands them to a writer thread, a few ahead."""
+
+    def __init__(self, lake: ParquetLake, ref: TableRef, generator: BaseGenerator[Any], if_exists: IfExists) -> None:
+        self.lake, self.ref, self.generator, self.if_exists = lake, ref, generator, if_exists
+        self.jobs: queue.Queue[Any] = queue.Queue(AHEAD)
+        self.done: queue.Queue[Partition | BaseException | None] = queue.Queue()
+        self.stop = threading.Event()
+
+    def run(self, days: Iterable[date]) -> Iterator[Partition]:
+        writer = threading.Thread(target=self._write_all, name="lake-writer", daemon=True)
+        writer.start()
+        try:
+            for day in days:
+                self._submit(day)
+                yield from self._finished()
+            self._put(None)
+            while (item := self.done.get()) is not None:
+                yield self._checked(item)
+        finally:
+            self.stop.set()
+            self._drain()
+            writer.join()
+
+    def _submit(self, day: date) -> None:
+        check_day(day)
+        stamp = _stamp(self.generator, self.ref.schema, day)
+        kept = self.lake.kept(self.ref, day, stamp, self.if_exists)
+        if kept is not None:
+            self._put(kept)
+            return
+        frames = self.generator.batches(day)
+        first = next(frames)
+        self._put((day, stamp, first, frames))
+
+    def _put(self, job: Any) -> None:
+        while True:
+            try:
+                self.jobs.put(job, timeout=0.1)
+                return
+            except queue.Full:
+                if not self.done.empty() and isinstance(self.done.queue[0], BaseException):
+                    return  # the writer has failed; _finished raises
+
+    def _finished(self) -> Iterator[Partition]:
+        while not self.done.empty():
+            item = self.done.get()
+            if item is not None:
+                yield self._checked(item)
+
+    @staticmethod
+    def _checked(item: Partition | BaseException) -> Partition:
+        if isinstance(item, BaseException):
+            raise item
+        return item
+
+    def _drain(self) -> None:
+        try:
+            while True:
+                self.jobs.get_nowait()
+        except queue.Empty:
+            self.jobs.put(None)
+
+    def _write_all(self) -> None:
+        try:
+            while (job := self.jobs.get()) is not None and not self.stop.is_set():
+                self.done.put(job if isinstance(job, Partition) else self._write(*job))
+        except BaseException as error:
+            self.done.put(error)
+        finally:
+            self.done.put(None)
+
+    def _write(self, day: date, stamp: Stamp, first: Any, rest: Iterator[Any]) -> Partition:
+        def frames() -> Iterator[Any]:
+            yield first
+            for frame in rest:
+                if self.stop.is_set():
+                    raise InterruptedError("the run was stopped")
+                yield frame
+
+        return self.lake.write(self.ref, day, frames(), stamp, if_exists=self.if_exists)

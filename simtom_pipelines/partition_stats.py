@@ -1,0 +1,167 @@
+"""What a partition says of itself: counts, shares, bounds and the results of its checks, gathered while it is written.
+
+The full rules of the schema (formats, real-looking text) are checked on the first rows of a partition; nulls, bounds, keys
+and order on all of them.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from generators.schema import Column, TableSchema
+
+SAMPLE_ROWS = 1_000
+PREVIEW_ROWS = 5
+SIGMAS = 6.0
+"""Width of the volume band: a wrong alarm is rarer than one day in a hundred million."""
+
+BUSINESS, EVENING = range(9, 18), range(18, 23)
+MICROSECONDS_A_DAY = 86_400_000_000
+
+
+class PartitionStats:
+    """Statistics of one partition, fed frame by frame.
+
+    Args:
+        schema: The table's schema.
+        timezone: Zone of the table's instants; None for a dimension.
+        day: The partition's day; None for a dimension.
+        expected_rows: Rows expected before noise; None where nothing is.
+        volume_noise: Sigma of the daily log-normal factor.
+    """
+
+    def __init__(
+        self,
+        schema: TableSchema,
+        timezone: str | None,
+        day: date | None,
+        expected_rows: float | None = None,
+        volume_noise: float = 0.0,
+    ) -> None:
+        self.schema, self.timezone, self.day = schema, timezone, day
+        self.expected_rows, self.volume_noise = expected_rows, volume_noise
+        self.rows = 0
+        self.preview: list[dict[str, Any]] = []
+        self._hours = np.zeros(24, np.int64)
+        self._first: Any = None
+        self._last: Any = None
+        self._sorted = True
+        self._outside = 0
+        self._problems: dict[str, str] = {}
+        self._keys: dict[str, list[NDArray[np.uint64]]] = {c.name: [] for c in schema if c.unique}
+        self._bounded = [c for c in schema if c.ge is not None or c.le is not None]
+        self._strict = [c.name for c in schema if not c.nullable]
+
+    def observe(self, frame: pl.DataFrame) -> None:
+        """Add the next rows."""
+        if not self.rows:
+            self.preview = _records(frame.head(PREVIEW_ROWS))
+            for violation in self.schema.violations(frame.head(SAMPLE_ROWS)):
+                self._problems.setdefault(f"{violation.column} {violation.rule}", str(violation))
+        self.rows += frame.height
+        if frame.is_empty():
+            return
+        for name in self._strict:
+            if nulls := frame[name].null_count():
+                self._problems.setdefault(f"{name} not null", f"{name}: {nulls} nulls")
+        self._bounds(frame)
+        for name, parts in self._keys.items():
+            parts.append(frame[name].hash().to_numpy())
+        if self.timezone is not None and "timestamp" in frame.columns:
+            self._times(frame["timestamp"])
+
+    def _bounds(self, frame: pl.DataFrame) -> None:
+        if not self._bounded:
+            return
+        names = [c.name for c in self._bounded]
+        low, high = frame.select(pl.col(names).min()).row(0), frame.select(pl.col(names).max()).row(0)
+        for column, smallest, largest in zip(self._bounded, low, high, strict=True):
+            self._within(column, smallest, largest)
+
+    def _within(self, column: Column, smallest: Any, largest: Any) -> None:
+        if smallest is None:
+            return
+        if column.ge is not None and smallest < column.ge:
+            self._problems.setdefault(f"{column.name} >=", f"{column.name}: {smallest} is below {column.ge:g}")
+        if column.le is not None and largest > column.le:
+            self._problems.setdefault(f"{column.name} <=", f"{column.name}: {largest} is above {column.le:g}")
+
+    def _times(self, times: pl.Series) -> None:
+        first, last = times[0], times[-1]
+        self._sorted &= times.is_sorted() and (self._last is None or first >= self._last)
+        self._first = first if self._first is None else self._first
+        self._last = last
+        if self.day is not None:
+            smallest, largest = (first, last) if self._sorted else (times.min(), times.max())
+            self._outside += (smallest.date() != self.day) + (largest.date() != self.day)
+        self._hours += np.bincount(times.dt.hour().to_numpy(), minlength=24)
+
+    def result(self) -> dict[str, Any]:
+        """Return the statistics as JSON values; ``checks`` holds name -> {passed, ...}."""
+        found: dict[str, Any] = {"rows": self.rows}
+        if self.timezone is not None and self.schema.kind == "events":
+            found |= self._shares()
+        return found | {"checks": self._checks()}
+
+    def _shares(self) -> dict[str, Any]:
+        total = max(self.rows, 1)
+        business, evening = (float(self._hours[list(hours)].sum()) / total for hours in (BUSINESS, EVENING))
+        return {
+            "expected_rows": self.expected_rows,
+            "business_share": round(business, 6),
+            "evening_share": round(evening, 6),
+            "night_share": round(1 - business - evening, 6) if self.rows else 0.0,
+            "min_timestamp": self._first.isoformat() if self._first is not None else None,
+            "max_timestamp": self._last.isoformat() if self._last is not None else None,
+            "hours": self._hours.tolist(),
+        }
+
+    def _checks(self) -> dict[str, Any]:
+        duplicates = {n: d for n, parts in self._keys.items() if (d := _duplicates(parts))}
+        checks: dict[str, Any] = {
+            "schema": {"passed": not self._problems, "problems": list(self._problems.values())},
+            "keys": {"passed": not duplicates, "duplicates": duplicates},
+        }
+        if self.timezone is not None and self.schema.kind == "events":
+            checks["order_and_bounds"] = {
+                "passed": self._sorted and not self._outside,
+                "sorted": self._sorted,
+                "outside_day": self._outside,
+            }
+            checks |= {"volume": self._volume(), "hour_shares": self._hour_shares()}
+        return checks
+
+    def _volume(self) -> dict[str, Any]:
+        """Return whether the rows lie in the band that noise and Poisson counts allow."""
+        if self.expected_rows is None:
+            return {"passed": True}
+        spread = math.expm1(SIGMAS * self.volume_noise) * self.expected_rows
+        band = spread + SIGMAS * math.sqrt(self.expected_rows + spread) + SIGMAS
+        deviation = self.rows - self.expected_rows
+        return {"passed": abs(deviation) <= band, "expected": self.expected_rows, "rows": self.rows, "band": band}
+
+    def _hour_shares(self) -> dict[str, Any]:
+        """Return whether every row has an hour and the fullest hour leaves room for others."""
+        counted = int(self._hours.sum())
+        top = float(self._hours.max()) / max(counted, 1)
+        return {"passed": counted == self.rows and (counted < 1_000 or top < 0.9), "top_hour_share": top}
+
+
+def _duplicates(parts: list[NDArray[np.uint64]]) -> int:
+    if not parts:
+        return 0
+    keys = np.sort(np.concatenate(parts))
+    return int((keys[1:] == keys[:-1]).sum())
+
+
+def _records(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {k: v if isinstance(v, bool | int | float | str | None) else str(v) for k, v in row.items()}
+        for row in frame.iter_rows(named=True)
+    ]

@@ -1,0 +1,151 @@
+"""Where files lie: a local folder with atomic renames, or an object store where one upload is the commit."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+SUFFIX = ".tmp"
+
+S3_OPTIONS = {
+    "aws_access_key_id": "key",
+    "aws_secret_access_key": "secret",
+    "aws_session_token": "token",
+    "aws_endpoint_url": "endpoint_url",
+}
+"""Option names of polars and those of s3fs; the region goes to its client."""
+
+
+class StorageError(Exception):
+    """The store refused."""
+
+
+class LocalStorage:
+    """Files of a local folder."""
+
+    polars_options: None = None
+
+    def exists(self, path: str) -> bool:
+        """Return whether a file exists."""
+        return os.path.isfile(path)
+
+    def size(self, path: str) -> int | None:
+        """Return a file's size in bytes, or None."""
+        try:
+            return os.stat(path).st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def folders(self, path: str) -> list[str]:
+        """Return the names of the folders in a folder, none where it does not exist."""
+        try:
+            with os.scandir(path) as entries:
+                return [entry.name for entry in entries if entry.is_dir()]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def open(self, path: str) -> Any:
+        """Return a file opened for reading bytes."""
+        return open(path, "rb")
+
+    @contextmanager
+    def replacing(self, path: str) -> Iterator[str]:
+        """Yield a temporary path beside `path`; on success it is synced and renamed over it, else removed.
+
+        The temporary file is locked while it is written, so the leftovers of a killed writer are those whose lock can be
+        taken; they are removed first.
+        """
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._sweep(target)
+        temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}{SUFFIX}")
+        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield str(temporary)
+            os.fsync(handle)
+            os.replace(temporary, target)
+            _sync_folder(target.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+            os.close(handle)
+
+    @staticmethod
+    def _sweep(target: Path) -> None:
+        for leftover in target.parent.glob(f".{target.name}.*{SUFFIX}"):
+            try:
+                handle = os.open(leftover, os.O_RDWR)
+            except OSError:
+                continue
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                leftover.unlink(missing_ok=True)
+            except OSError:
+                pass  # another writer is at work on it
+            finally:
+                os.close(handle)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class ObjectStorage:
+    """Objects under a URL, through fsspec for listing and polars for writing.
+
+    Args:
+        options: By the names that polars uses.
+    """
+
+    def __init__(self, options: Mapping[str, str]) -> None:
+        self.polars_options: dict[str, str] | None = dict(options) or None
+        self._options = dict(options)
+        self._filesystem: Any = None
+
+    def _fs(self, path: str) -> Any:
+        if self._filesystem is None:
+            import fsspec  # an extra: local lakes do not need it
+
+            protocol = path.partition("://")[0]
+            named = {S3_OPTIONS[k]: v for k, v in self._options.items() if k in S3_OPTIONS}
+            client = {"region_name": self._options["aws_region"]} if "aws_region" in self._options else {}
+            extra = {**named, "client_kwargs": client} if protocol == "s3" else dict(self._options)
+            self._filesystem = fsspec.filesystem(protocol, use_listings_cache=False, **extra)
+        return self._filesystem
+
+    def exists(self, path: str) -> bool:
+        """Return whether an object exists."""
+        return bool(self._fs(path).exists(path))
+
+    def size(self, path: str) -> int | None:
+        """Return an object's size in bytes, or None."""
+        try:
+            return int(self._fs(path).info(path)["size"])
+        except FileNotFoundError:
+            return None
+
+    def folders(self, path: str) -> list[str]:
+        """Return the names of the prefixes under a prefix."""
+        try:
+            listed = self._fs(path).ls(path, detail=True)
+        except FileNotFoundError:
+            return []
+        return [item["name"].rstrip("/").rpartition("/")[2] for item in listed if item["type"] == "directory"]
+
+    def open(self, path: str) -> Any:
+        """Return an object opened for reading bytes."""
+        return self._fs(path).open(path, "rb")
+
+    @contextmanager
+    def replacing(self, path: str) -> Iterator[str]:
+        """Yield the path itself: one upload is the commit."""
+        yield path
