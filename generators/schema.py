@@ -179,7 +179,23 @@ class TableSchema:
 
     def violations(self, frame: pl.DataFrame) -> list[Violation]:
         """Return the rules of nulls, bounds, formats, uniqueness and real-looking text that the frame breaks."""
-        return [v for column in self.columns if column.name in frame.columns for v in _violations(column, frame)]
+        rules = [rule for rule in self._rules if rule[0] in frame.columns]
+        counts = frame.select(broken.sum().alias(str(i)) for i, (_, _, broken) in enumerate(rules)).row(0)
+        found = []
+        for (name, rule, broken), rows in zip(rules, counts, strict=True):
+            if rows:
+                example = frame.filter(broken)[name][0]
+                found.append(Violation(name, rule, int(rows), repr(example)))
+        for column in self.columns:
+            if column.is_text and column.format is None and not column.vocabulary and column.name in frame.columns:
+                for text, kind in list(scan(frame[column.name]).items())[:1]:
+                    found.append(Violation(column.name, f"no {kind}", 1, repr(text)))
+        return found
+
+    @cached_property
+    def _rules(self) -> list[tuple[str, str, pl.Expr]]:
+        """(column, rule, expression that is true where a row breaks it)."""
+        return [(c.name, rule, broken) for c in self.columns for rule, broken in _rules_of(c)]
 
     def json_schema(self) -> dict[str, Any]:
         """Return the JSON schema of one record."""
@@ -194,28 +210,20 @@ class TableSchema:
         }
 
 
-def _violations(column: Column, frame: pl.DataFrame) -> Iterator[Violation]:
-    values = frame[column.name]
-    rules: list[tuple[str, pl.Series]] = []
+def _rules_of(column: Column) -> Iterator[tuple[str, pl.Expr]]:
+    value = pl.col(column.name)
     if not column.nullable:
-        rules.append(("not null", values.is_null()))
+        yield "not null", value.is_null()
     if column.ge is not None:
-        rules.append((f">= {column.ge:g}", values < column.ge))
+        yield f">= {column.ge:g}", value < column.ge
     if column.le is not None:
-        rules.append((f"<= {column.le:g}", values > column.le))
-    if values.dtype.is_float():
-        rules.append(("finite", ~values.is_finite()))
+        yield f"<= {column.le:g}", value > column.le
+    if column.dtype.is_float():
+        yield "finite", ~value.is_finite()
     if column.format is not None:
-        rules.append((f"format {column.format}", ~values.str.contains(format_regex(column.format))))
+        yield f"format {column.format}", ~value.str.contains(format_regex(column.format))
     if column.unique:
-        rules.append(("unique", values.is_not_null() & values.is_duplicated()))
-    for rule, broken in rules:
-        rows = int(broken.sum() or 0)
-        if rows:
-            yield Violation(column.name, rule, rows, repr(values.filter(broken.fill_null(False))[0]))
-    if column.is_text and column.format is None and not column.vocabulary and (found := scan(values)):
-        text, kind = next(iter(found.items()))
-        yield Violation(column.name, f"no {kind}", len(found), repr(text))
+        yield "unique", value.is_not_null() & value.is_duplicated()
 
 
 _JSON_TYPES: dict[str, dict[str, Any]] = {

@@ -123,7 +123,7 @@ def reference_check(spec: DatasetSpec, dimension: TableSchema, events: TableSche
         @dg.asset_check(
             asset=dg.AssetKey([spec.name, dimension.name]),
             name="references",
-            description=f"Every {entity} of {spec.name}/{events.name} is in the dimension, and no event is later than it.",
+            description=f"Every {entity} of {spec.name}/{events.name} is in the dimension; no event is later than it.",
             additional_deps=[dg.AssetKey([spec.name, events.name])],
         )
         def references(lake: LakeResource) -> dg.AssetCheckResult:

@@ -37,7 +37,7 @@ def build_definitions(settings: Settings, specs: dict[str, DatasetSpec]) -> dg.D
         asset_checks=checks,
         jobs=[*jobs.values(), replay_job(specs)],
         schedules=[daily_schedule(spec, jobs[name]) for name, spec in specs.items()],
-        resources={"lake": lake, IO_MANAGER: LakeIOManager(lake=lake)},
+        resources={"lake": lake, IO_MANAGER: LakeIOManager(root=lake.root, storage_options=lake.storage_options)},
     )
 
 

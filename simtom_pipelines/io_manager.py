@@ -6,10 +6,10 @@ from datetime import date
 
 import dagster as dg
 import polars as pl
+from pydantic import Field
 from simtom_pipelines.lake import LakeError, ParquetLake, Partition, Stamp, TableRef
 
 from generators.schema import Column, TableSchema
-from simtom_pipelines.resources import LakeResource
 
 MAX_NAMED = 5
 """Missing days that an error names before it says how many more there are."""
@@ -20,9 +20,20 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
     A partitioned output is one frame for all of the run's days, with a ``date`` column that tells them apart (optional
     when there is one day); every day becomes one file. An input is a lazy frame over exactly the run's days.
+
+    The root is a field of its own: Dagster's nested resources raise deprecation warnings from inside.
+
+    Attributes:
+        root: As in `LakeResource`.
+        storage_options: As in `LakeResource`.
     """
 
-    lake: dg.ResourceDependency[LakeResource]
+    root: str
+    storage_options: dict[str, str] = Field(default_factory=dict)
+
+    def open(self) -> ParquetLake:
+        """Return the lake."""
+        return ParquetLake(self.root, self.storage_options or None)
 
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
         """Return the upstream table: the mapped days, or all of a table without partitions.
@@ -31,7 +42,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
             LakeError: Some of the days are not in the lake.
         """
         dataset, table = _names(context.asset_key)
-        lake = self.lake.open()
+        lake = self.open()
         if not context.has_asset_partitions:
             return lake.scan(dataset, table)
         days = _days(context.asset_partition_keys)
@@ -48,7 +59,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         """Store a frame: a file a day, replaced only where its content differs."""
         dataset, table = _names(context.asset_key)
         ref = TableRef(dataset, _schema(table, obj), _timezone(obj))
-        lake = self.lake.open()
+        lake = self.open()
         if not context.has_asset_partitions:
             written = [_store(lake, ref, None, obj.drop("date", strict=False))]
         else:

@@ -1,4 +1,4 @@
-"""Parquet partitions: where they lie, how they are written without a reader ever seeing half of one, how they are read."""
+"""Parquet partitions: where they lie, how they are written whole or not at all, how they are read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from itertools import chain
 from typing import Any, Literal
@@ -108,7 +108,9 @@ class Partition:
 
 
 class ParquetLake:
-    """A folder or object-store prefix of hive-partitioned tables: ``{root}/{dataset}/{table}/date=YYYY-MM-DD/part-0.parquet``.
+    """Hive-partitioned tables in a folder or an object store.
+
+    A day is ``{root}/{dataset}/{table}/date=YYYY-MM-DD/part-0.parquet``, a dimension has no date folder.
 
     Args:
         root: Local folder, or a URL such as ``s3://bucket/prefix``.
@@ -205,14 +207,14 @@ class ParquetLake:
                 d for v, ds in versions.items() if v.partition(".")[0] != newest.partition(".")[0] for d in ds
             )
             raise LakeError(
-                f"{dataset}/{table} mixes schema versions {sorted(versions)}: {len(stale)} partitions from {stale[0]} to "
-                f"{stale[-1]} are older than {newest}; make them again with "
+                f"{dataset}/{table} mixes schema versions {sorted(versions)}: {len(stale)} partitions from "
+                f"{stale[0]} to {stale[-1]} are older than {newest}; make them again with "
                 f"simtom materialize {dataset}/{table} --start {stale[0]} --end {stale[-1]}"
             )
         if len(versions) == 1:
             return None
         path = self.path(dataset, table, versions[newest][0])
-        return pl.read_parquet_schema(path) if isinstance(self.storage, LocalStorage) else None
+        return pl.scan_parquet(path, storage_options=self.storage.polars_options).collect_schema()
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -280,9 +282,11 @@ class ParquetLake:
 
         def footer(_: Any = None) -> dict[str, str]:
             made.append(_make_footer(stats, ref, stamp))
-            return {FOOTER_KEY.decode(): json.dumps(asdict(made[-1]), sort_keys=True)}
+            return {FOOTER_KEY.decode(): json.dumps(vars(made[-1]), sort_keys=True)}
 
-        first = next(batches, pl.DataFrame(schema=ref.schema.polars_schema(ref.timezone)))
+        first = next(batches, None)
+        if first is None:
+            first = pl.DataFrame(schema=ref.schema.polars_schema(ref.timezone))
         second = next(batches, None)
         options: dict[str, Any] = {
             "compression": "zstd",

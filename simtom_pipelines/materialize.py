@@ -23,8 +23,8 @@ def write_days(
 ) -> Iterator[Partition]:
     """Write the partitions of days that are not there yet, in order; yield each when it is stored.
 
-    A day whose fingerprint is stored is kept without being generated. Days of one slice are written in a thread of their
-    own while the next one is generated; days of several slices stream through with bounded memory.
+    A day whose fingerprint is stored is kept without being generated. Days of one slice are written in a thread of
+    their own while the next one is generated; days of several slices stream through with bounded memory.
 
     Args:
         lake: Where to write.

@@ -36,7 +36,7 @@ def _table_column(column: Column) -> dg.TableColumn:
 
 
 def partition_metadata(partition: Partition) -> dict[str, Any]:
-    """Return a partition's metadata: the same for a partition written now and one that was kept, but for `generated`."""
+    """Return a partition's metadata: that of a kept one differs in `generated` and `seconds` only."""
     found: dict[str, Any] = {
         ROW_COUNT: partition.rows,
         "size_bytes": partition.bytes,

@@ -1,7 +1,7 @@
 """What a partition says of itself: counts, shares, bounds and the results of its checks, gathered while it is written.
 
-The full rules of the schema (formats, real-looking text) are checked on the first rows of a partition; nulls, bounds, keys
-and order on all of them.
+The full rules of the schema (formats, real-looking text) are checked on the first rows of a partition; nulls, bounds,
+keys and order on all of them.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ class PartitionStats:
         if not self._bounded:
             return
         names = [c.name for c in self._bounded]
-        low, high = frame.select(pl.col(names).min()).row(0), frame.select(pl.col(names).max()).row(0)
-        for column, smallest, largest in zip(self._bounded, low, high, strict=True):
+        found = frame.select(pl.col(names).min(), pl.col(names).max().name.suffix(" max")).row(0)
+        for column, smallest, largest in zip(self._bounded, found, found[len(names) :], strict=False):
             self._within(column, smallest, largest)
 
     def _within(self, column: Column, smallest: Any, largest: Any) -> None:
@@ -98,8 +98,8 @@ class PartitionStats:
         self._first = first if self._first is None else self._first
         self._last = last
         if self.day is not None:
-            smallest, largest = (first, last) if self._sorted else (times.min(), times.max())
-            self._outside += (smallest.date() != self.day) + (largest.date() != self.day)
+            ends = times.sort() if not self._sorted else times
+            self._outside += (ends[0].date() != self.day) + (ends[-1].date() != self.day)
         self._hours += np.bincount(times.dt.hour().to_numpy(), minlength=24)
 
     def result(self) -> dict[str, Any]:

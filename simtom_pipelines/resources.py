@@ -3,7 +3,7 @@
 import os
 
 import dagster as dg
-
+from pydantic import Field
 from simtom_pipelines.lake import ParquetLake
 from simtom_pipelines.settings import Settings
 
@@ -17,7 +17,7 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """
 
     root: str
-    storage_options: dict[str, str] = {}
+    storage_options: dict[str, str] = Field(default_factory=dict)
 
     def open(self) -> ParquetLake:
         """Return the lake."""

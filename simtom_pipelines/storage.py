@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,14 +57,15 @@ class LocalStorage:
     def replacing(self, path: str) -> Iterator[str]:
         """Yield a temporary path beside `path`; on success it is synced and renamed over it, else removed.
 
-        The temporary file is locked while it is written, so the leftovers of a killed writer are those whose lock can be
-        taken; they are removed first.
+        The temporary file is locked while it is written, so the leftovers of a killed writer are those whose lock can
+        be taken; they are removed first.
         """
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         self._sweep(target)
-        temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}{SUFFIX}")
-        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=SUFFIX, dir=target.parent)
+        temporary = Path(name)
+        os.fchmod(handle, 0o644)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield str(temporary)
