@@ -1,0 +1,59 @@
+"""The documentation's example is run as a reader would run it."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from generators import discover_generators, get_generator, registry
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+DAY = date(2024, 11, 29)
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def signups(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("plugins")
+    (example,) = blocks("adding-a-generator.md", "python")
+    (folder / "signups.py").write_text(example)
+    discover_generators(folder)
+    assert "signups.py" not in registry.failures
+    return "signups"
+
+
+def test_example_keeps_the_contract(signups: str) -> None:
+    generator = get_generator(signups, seed=3)
+    frame = generator.generate(DAY)
+    assert frame.schema == generator.events.polars_schema(generator.config.timezone)
+    assert generator.events.violations(frame) == []
+    assert frame["timestamp"].is_sorted()
+    assert frame["timestamp"].dt.date().unique().to_list() == [DAY]
+    assert frame.height == generator.plan(DAY).rows
+
+
+def test_example_day_is_pure(signups: str) -> None:
+    generator = get_generator(signups)
+    frames = [generator.generate(DAY + timedelta(days=i)) for i in range(3)]
+    assert get_generator(signups).generate(DAY + timedelta(days=2)).equals(frames[2])
+    assert pl.concat(list(generator.batches(DAY, rows=17))).equals(frames[0])
+    assert pl.concat(frames)["account_id"].is_unique().all()
+
+
+def test_example_knob_is_read(signups: str) -> None:
+    frame = get_generator(signups, pro_share=0.5, base_daily_volume=20_000).generate(DAY)
+    assert abs((frame["plan"] == "pro").mean() - 0.5) < 5 * 0.5 / frame.height**0.5
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    root = DOCS.parent
+    for page in [root / "README.md", root / "CONTRIBUTING.md", *DOCS.rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
