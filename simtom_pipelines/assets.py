@@ -5,14 +5,14 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import dagster as dg
-from simtom_pipelines.datasets import DatasetSpec
-from simtom_pipelines.lake import LakeError, Partition
-from simtom_pipelines.materialize import write_days, write_dimension
 
 from generators.errors import SimtomError
 from generators.registry import generator_class
 from generators.schema import TableSchema
 from simtom_pipelines.checks import DIMENSION_CHECKS, EVENT_CHECKS, CheckLedger, check_specs
+from simtom_pipelines.datasets import DatasetSpec
+from simtom_pipelines.lake import LakeError, Partition
+from simtom_pipelines.materialize import write_days, write_dimension
 from simtom_pipelines.metadata import column_schema, partition_metadata
 from simtom_pipelines.partitions import daily_partitions, partition_days, quiet_preview, range_policy
 from simtom_pipelines.resources import LakeResource

@@ -7,10 +7,10 @@ from typing import Any
 
 import dagster as dg
 import polars as pl
-from simtom_pipelines.datasets import DatasetSpec
-from simtom_pipelines.lake import ParquetLake, Partition
 
 from generators.schema import TableSchema
+from simtom_pipelines.datasets import DatasetSpec
+from simtom_pipelines.lake import ParquetLake, Partition
 from simtom_pipelines.partitions import quiet_preview
 from simtom_pipelines.resources import LakeResource
 

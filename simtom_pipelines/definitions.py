@@ -1,15 +1,15 @@
 """What Dagster loads: one function that reads settings and datasets once and returns all definitions."""
 
 import dagster as dg
-from simtom_pipelines.datasets import DatasetSpec, load_datasets
-from simtom_pipelines.settings import Settings
 
 from generators.registry import generator_class
 from simtom_pipelines.assets import IO_MANAGER, dataset_assets
 from simtom_pipelines.checks import reference_check
+from simtom_pipelines.datasets import DatasetSpec, load_datasets
 from simtom_pipelines.io_manager import LakeIOManager
 from simtom_pipelines.jobs import daily_schedule, materialize_job, replay_job
 from simtom_pipelines.resources import lake_resource
+from simtom_pipelines.settings import Settings
 from simtom_pipelines.summary import GENERATOR as SUMMARISED
 from simtom_pipelines.summary import summary_asset
 

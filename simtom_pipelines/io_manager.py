@@ -7,9 +7,9 @@ from datetime import date
 import dagster as dg
 import polars as pl
 from pydantic import Field
-from simtom_pipelines.lake import LakeError, ParquetLake, Partition, Stamp, TableRef
 
 from generators.schema import Column, TableSchema
+from simtom_pipelines.lake import LakeError, ParquetLake, Partition, Stamp, TableRef
 
 MAX_NAMED = 5
 """Missing days that an error names before it says how many more there are."""
@@ -64,7 +64,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
             written = [_store(lake, ref, None, obj.drop("date", strict=False))]
         else:
             written = list(_store_days(lake, ref, _days(context.asset_partition_keys), obj))
-        context.add_output_metadata({"size_bytes": sum(p.bytes for p in written), "files": len(written)})
+        context.add_output_metadata({"run_bytes": sum(p.bytes for p in written), "run_files": len(written)})
 
 
 def _store_days(lake: ParquetLake, ref: TableRef, days: list[date], frame: pl.DataFrame) -> Iterable[Partition]:

@@ -6,10 +6,10 @@ from typing import Any, Literal
 import dagster as dg
 from dagster import DagsterExecutionInterruptedError
 from pydantic import Field
-from simtom_pipelines.datasets import DatasetSpec
 
 from generators.errors import SimtomError
 from generators.registry import generator_class
+from simtom_pipelines.datasets import DatasetSpec
 from simtom_pipelines.partitions import quiet_preview
 from simtom_pipelines.replay import (
     FileSink,

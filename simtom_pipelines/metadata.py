@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
-from simtom_pipelines.lake import Partition
 
 from generators.schema import Column, TableSchema
+from simtom_pipelines.lake import Partition
 
 ROW_COUNT = "dagster/row_count"
 """The key under which Dagster knows a partition's rows."""

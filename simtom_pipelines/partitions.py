@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import date
 
 import dagster as dg
+
 from simtom_pipelines.datasets import DatasetSpec
 
 

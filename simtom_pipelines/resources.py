@@ -4,6 +4,7 @@ import os
 
 import dagster as dg
 from pydantic import Field
+
 from simtom_pipelines.lake import ParquetLake
 from simtom_pipelines.settings import Settings
 

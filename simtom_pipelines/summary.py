@@ -6,9 +6,9 @@ from html import escape
 
 import dagster as dg
 import polars as pl
-from simtom_pipelines.datasets import DatasetSpec
 
 from simtom_pipelines.assets import IO_MANAGER, OWNERS
+from simtom_pipelines.datasets import DatasetSpec
 from simtom_pipelines.metadata import rows_markdown
 from simtom_pipelines.partitions import daily_partitions, quiet_preview, range_policy
 
@@ -85,9 +85,9 @@ def summary_metadata(summary: pl.DataFrame) -> dict[str, dg.MetadataValue]:  # t
     plot = line_plot(summary["purchases"].to_list(), (days[0], days[-1]), "purchases a day")
     rate = summary.select((pl.col("default_rate") * pl.col("purchases")).sum() / pl.col("purchases").sum()).item()
     return {
-        "purchases": dg.MetadataValue.int(int(summary["purchases"].sum())),
-        "amount_total": dg.MetadataValue.float(float(summary["amount_total"].sum())),
-        "default_rate": dg.MetadataValue.float(float(rate or 0.0)),
+        "run_purchases": dg.MetadataValue.int(int(summary["purchases"].sum())),
+        "run_amount_total": dg.MetadataValue.float(float(summary["amount_total"].sum())),
+        "run_default_rate": dg.MetadataValue.float(float(rate or 0.0)),
         "preview": dg.MetadataValue.md(rows_markdown(shown)),
         "plot": dg.MetadataValue.md(inline_image(plot)),
     }
