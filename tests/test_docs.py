@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from bench.draw_volume import TARGET, draw
 from generators import discover_generators, get_generator, registry
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -50,6 +53,16 @@ def test_example_day_is_pure(signups: str) -> None:
 def test_example_knob_is_read(signups: str) -> None:
     frame = get_generator(signups, pro_share=0.5, base_daily_volume=20_000).generate(DAY)
     assert abs((frame["plan"] == "pro").mean() - 0.5) < 5 * 0.5 / frame.height**0.5
+
+
+def test_picture_of_the_year_is_current() -> None:
+    assert TARGET.read_text() == draw(), "stale: run `make docs`"
+
+
+def test_readme_lines_print_a_frame() -> None:
+    (lines,) = re.findall(r"^```python\n(.*?)^```$", (DOCS.parent / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=True, cwd=DOCS.parent)
+    assert "shape: (" in done.stdout
 
 
 def test_links_between_pages_lead_somewhere() -> None:
