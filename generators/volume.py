@@ -156,6 +156,10 @@ class VolumeModel:
             "event": self.calendar.factor(day, self.multipliers, self.profile) if self.multipliers else 1.0,
         }
 
+    def event(self, day: date) -> str | None:
+        """Return the name of the event that decides a day's factor, or None."""
+        return self.calendar.event_name(day, self.multipliers, self.profile) if self.multipliers else None
+
     def expected(self, day: date) -> float:
         """Return the expected rows of a day: base times factors, without any randomness.
 

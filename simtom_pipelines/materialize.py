@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
@@ -18,9 +19,22 @@ AHEAD = 2
 """Days that are generated ahead of the writer."""
 
 
+_watchers: list[Callable[[Partition], None]] = []
+
+
+@contextmanager
+def watching(callback: Callable[[Partition], None]) -> Iterator[None]:
+    """Call back for every partition of `write_days` in this process, for progress while a run goes on."""
+    _watchers.append(callback)
+    try:
+        yield
+    finally:
+        _watchers.remove(callback)
+
+
 def write_days(
     lake: ParquetLake, spec: DatasetSpec, table: str, days: Iterable[date], *, if_exists: IfExists = "error"
-) -> Iterator[Partition]:
+) -> Generator[Partition]:
     """Write the partitions of days that are not there yet, in order; yield each when it is stored.
 
     A day whose fingerprint is stored is kept without being generated. Days of one slice are written in a thread of
@@ -42,7 +56,10 @@ def write_days(
         raise LakeError(f"{spec.name}/{table} is no event table: it has no days of its own")
     ref = TableRef(spec.name, schema, spec.config.timezone)
     with spec.make() as generator:
-        yield from _Pipeline(lake, ref, generator, if_exists).run(days)
+        for partition in _Pipeline(lake, ref, generator, if_exists).run(days):
+            for watcher in _watchers:
+                watcher(partition)
+            yield partition
 
 
 def write_dimension(
