@@ -17,6 +17,8 @@ SMALLEST_CHUNK, LARGEST_CHUNK = 256, 8_192
 _CHUNKS_A_SECOND = 4.0
 _NEWLINE = 10
 
+DataTypeLike = pl.DataType | type[pl.DataType]
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -61,12 +63,11 @@ def check_encodable(schema: pl.Schema, path: str) -> None:
         )
 
 
-def _has_binary(dtype: pl.DataType) -> bool:
+def _has_binary(dtype: DataTypeLike) -> bool:
     if isinstance(dtype, pl.List | pl.Array):
-        inner = dtype.inner
-        return isinstance(inner, pl.DataType) and _has_binary(inner)
+        return _has_binary(dtype.inner)
     if isinstance(dtype, pl.Struct):
-        return any(isinstance(f.dtype, pl.DataType) and _has_binary(f.dtype) for f in dtype.fields)
+        return any(_has_binary(f.dtype) for f in dtype.fields)
     return dtype in (pl.Binary, pl.Object)
 
 

@@ -1,4 +1,4 @@
-"""A folder of Parquet files in the lake's layout, made from plain frames: replay is tested without the lake's writer."""
+"""A folder of Parquet files in the lake's layout, made from plain frames, without the lake's writer."""
 
 from __future__ import annotations
 

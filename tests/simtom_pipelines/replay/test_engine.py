@@ -57,7 +57,8 @@ def test_replay_emits_the_stored_rows_in_order(lake: FolderLake) -> None:
     sink = ListSink(VirtualClock())
     report = run(lake, sink, asap=True)
     assert sink.ids == stored_ids(lake)
-    assert report.finished and report.emitted == 3_700
+    assert report.finished
+    assert report.emitted == 3_700
     assert (sink.opened, sink.closed) == (1, 1)
 
 
@@ -118,12 +119,13 @@ def test_late_drop_skips_and_counts(tmp_path: Path) -> None:
     lake.put(FIRST, frame(FIRST, [0.0, 1.0, 1.95, 8.0]))
     report = run(lake, sink, time_compression=1.0, late="drop")
     assert [i[-1] for i in sink.ids] == ["0", "2", "3"]
-    assert report.dropped == 1 and report.emitted == 3
+    assert report.dropped == 1
+    assert report.emitted == 3
     assert sink.moments == [0.0, 2.0, 8.0]
 
 
 def test_window_of_dates_is_inclusive_and_instants_half_open(lake: FolderLake) -> None:
-    first, _, last = days_from(FIRST, 3)
+    _first, _, last = days_from(FIRST, 3)
     by_date, by_instant = ListSink(VirtualClock()), ListSink(VirtualClock())
     run(lake, by_date, asap=True, start=last, end=last)
     assert len(by_date.records) == 700
@@ -194,9 +196,10 @@ def test_missing_days_are_told_before_anything_is_emitted(lake: FolderLake) -> N
 def test_damaged_and_unsorted_files_are_named(lake: FolderLake) -> None:
     last = days_from(FIRST, 3)[2]
     lake.put(last, frame(last, [5.0, 4.0]))
-    with pytest.raises(ReplayError, match="2024-11-30.*not sorted") as caught:
+    with pytest.raises(ReplayError, match=r"2024-11-30.*not sorted") as caught:
         run(lake, ListSink(VirtualClock()), asap=True)
-    assert caught.value.report is not None and caught.value.report.emitted == 3_000
+    assert caught.value.report is not None
+    assert caught.value.report.emitted == 3_000
     lake.put(last, frame(last, even(5_000)))
     data = bytearray(lake.path(last).read_bytes())
     data[4 : len(data) // 2] = bytes(len(data) // 2 - 4)
@@ -227,4 +230,5 @@ def test_progress_comes_about_once_a_second(lake: FolderLake) -> None:
     replay(request, sink, lake=lake, clock=sink.clock, on_progress=seen.append)
     assert 25 <= len(seen) <= 32
     assert [r.emitted for r in seen] == sorted(r.emitted for r in seen)
-    assert "3,700 records" in seen[-1].line() and seen[-1].finished
+    assert "3,700 records" in seen[-1].line()
+    assert seen[-1].finished
