@@ -56,14 +56,14 @@ MAJOR = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("country", "year"), MAJOR)
+@pytest.mark.parametrize("country, year", MAJOR)
 def test_major_holidays_are_those_of_printed_calendars(country: str, year: int) -> None:
     expected = {date.fromisoformat(f"{year}-{day}"): name for day, name in MAJOR[country, year].items()}
     assert get_major_holidays(year, country) == expected
 
 
 @pytest.mark.parametrize(
-    ("day", "country", "expected"),
+    "day, country, expected",
     [
         (date(2024, 1, 1), "US", ["new_years_day", "post_christmas", "christmas_week", "year_end_holidays"]),
         (date(2024, 1, 2), "US", ["first_working_day", "post_christmas", "year_end_holidays"]),
@@ -101,7 +101,7 @@ def test_observed_day_is_not_the_event_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("day", "multipliers", "seed", "retail"),
+    "day, multipliers, seed, retail",
     [
         # (12-27: only periods) seed: the smallest below 1; retail: the shortest period.
         (date(2024, 12, 27), {"post_christmas": 1.3, "year_end_holidays": 0.5}, 0.5, 1.3),
@@ -136,7 +136,7 @@ def test_overlap_rules_swapped_would_be_caught() -> None:
 
 
 @pytest.mark.parametrize(
-    ("country", "year", "mother", "father"),
+    "country, year, mother, father",
     [
         ("US", 2023, "05-14", "06-18"), ("GB", 2023, "03-19", "06-18"), ("FR", 2023, "06-04", "06-18"),
         ("FR", 2024, "05-26", "06-16"), ("FR", 2020, "06-07", "06-21"), ("DE", 2024, "05-12", "05-09"),
