@@ -45,7 +45,8 @@ def local_weights(day: date, curve: tuple[float, ...], zone: str) -> NDArray[np.
         minutes.append(curve[local.hour])
         start += timedelta(minutes=1)
     weights = np.array(minutes)
-    return weights / weights.sum()
+    shares: NDArray[np.float64] = weights / weights.sum()
+    return shares
 
 
 def kolmogorov(instants: I64, start: int, weights: NDArray[np.float64]) -> float:
