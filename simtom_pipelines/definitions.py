@@ -9,7 +9,7 @@ from simtom_pipelines.datasets import DatasetSpec, load_datasets
 from simtom_pipelines.io_manager import LakeIOManager
 from simtom_pipelines.jobs import daily_schedule, materialize_job, replay_job
 from simtom_pipelines.resources import lake_resource
-from simtom_pipelines.settings import Settings
+from simtom_pipelines.settings import Settings, load_settings
 from simtom_pipelines.summary import GENERATOR as SUMMARISED
 from simtom_pipelines.summary import summary_asset
 
@@ -46,7 +46,7 @@ def definitions() -> dg.Definitions:
     """Read the settings and datasets.yaml, and define everything.
 
     Raises:
-        ConfigError: A file is missing or wrong; the text names file, line and field.
+        SimtomError: A file or variable is missing or wrong; the text names file, line and field.
     """
-    settings = Settings()
+    settings = load_settings()
     return build_definitions(settings, load_datasets(settings.datasets))

@@ -89,8 +89,7 @@ def _store(lake: ParquetLake, ref: TableRef, day: date | None, frame: pl.DataFra
         revision=1,
         config="{}",
         fingerprint=content,
-        day="" if day is None else day.isoformat(),
-        expected_rows=None,
+        day=day or date.min,
     )
     return lake.write(ref, day, [frame], stamp, if_exists="overwrite")
 

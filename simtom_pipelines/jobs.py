@@ -135,7 +135,7 @@ def replay_job(specs: dict[str, DatasetSpec]) -> dg.JobDefinition:
     """Return the job ``replay`` with its one op."""
     events = {name: generator_class(spec.generator).tables[0].name for name, spec in specs.items()}
 
-    @dg.op(name="replay", description="Replay stored days as a timed stream into an NDJSON file.")
+    @dg.op(name="replay_stream", description="Replay stored days as a timed stream into an NDJSON file.")
     def replay_op(context: dg.OpExecutionContext, config: ReplayConfig, lake: LakeResource) -> None:
         try:
             report = replay(
