@@ -17,8 +17,6 @@ SMALLEST_CHUNK, LARGEST_CHUNK = 256, 8_192
 _CHUNKS_A_SECOND = 4.0
 _NEWLINE = 10
 
-DataTypeLike = pl.DataType | type[pl.DataType]
-
 
 @dataclass(frozen=True)
 class Chunk:
@@ -63,12 +61,12 @@ def check_encodable(schema: pl.Schema, path: str) -> None:
         )
 
 
-def _has_binary(dtype: DataTypeLike) -> bool:
+def _has_binary(dtype: object) -> bool:
     if isinstance(dtype, pl.List | pl.Array):
         return _has_binary(dtype.inner)
     if isinstance(dtype, pl.Struct):
         return any(_has_binary(f.dtype) for f in dtype.fields)
-    return dtype in (pl.Binary, pl.Object)
+    return dtype == pl.Binary or dtype == pl.Object
 
 
 def json_ready(frame: pl.DataFrame) -> pl.DataFrame:
