@@ -57,8 +57,6 @@ LakeOption = Annotated[str | None, typer.Option("--lake", help="Root of the lake
 
 def main() -> NoReturn:
     """Run the command line; every refusal is one line on stderr."""
-    from generators.errors import SimtomError
-
     try:
         app(standalone_mode=False)
     except typer.Exit as end:
@@ -66,9 +64,6 @@ def main() -> NoReturn:
     except (typer.Abort, KeyboardInterrupt):
         _say("interrupted")
         sys.exit(INTERRUPTED)
-    except SimtomError as error:
-        _say(f"simtom: {error}")
-        sys.exit(1)
     except BrokenPipeError:
         _close_stdout()
         sys.exit(1)
@@ -76,7 +71,12 @@ def main() -> NoReturn:
         if isinstance(error, _usage_error()):
             error.show(file=sys.stderr)  # type: ignore[attr-defined]
             sys.exit(2)
-        raise
+        from generators.errors import SimtomError  # loaded only where something went wrong
+
+        if not isinstance(error, SimtomError):
+            raise
+        _say(f"simtom: {error}")
+        sys.exit(1)
     sys.exit(0)
 
 

@@ -63,11 +63,9 @@ class LocalStorage:
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         self._sweep(target)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=SUFFIX, dir=target.parent)
-        temporary = Path(name)
-        os.fchmod(handle, 0o644)
+        handle, temporary = _locked_temporary(target)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            os.fchmod(handle, 0o644)
             yield str(temporary)
             os.fsync(handle)
             os.replace(temporary, target)
@@ -90,6 +88,25 @@ class LocalStorage:
                 pass  # another writer is at work on it
             finally:
                 os.close(handle)
+
+
+def _locked_temporary(target: Path) -> tuple[int, Path]:
+    """Create a temporary file beside `target` and lock it; return its descriptor and path.
+
+    Another writer's sweep can take the file between its creation and its lock, so the lock counts only where the name
+    still leads to the locked file.
+    """
+    while True:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=SUFFIX, dir=target.parent)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if os.fstat(handle).st_nlink:
+                return handle, Path(name)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            os.close(handle)
+            raise
+        os.close(handle)
 
 
 def _sync_folder(folder: Path) -> None:
