@@ -180,7 +180,8 @@ class TableSchema:
     def violations(self, frame: pl.DataFrame) -> list[Violation]:
         """Return the rules of nulls, bounds, formats, uniqueness and real-looking text that the frame breaks."""
         rules = [rule for rule in self._rules if rule[0] in frame.columns]
-        counts = frame.select(broken.sum().alias(str(i)) for i, (_, _, broken) in enumerate(rules)).row(0)
+        sums = [broken.sum().alias(str(i)) for i, (_, _, broken) in enumerate(rules)]
+        counts = frame.select(sums).row(0) if sums else ()
         found = []
         for (name, rule, broken), rows in zip(rules, counts, strict=True):
             if rows:

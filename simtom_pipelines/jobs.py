@@ -1,5 +1,6 @@
 """Jobs and schedules: a dataset's day, and the replay of stored days as a timed stream."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +11,6 @@ from pydantic import Field
 from generators.errors import SimtomError
 from generators.registry import generator_class
 from simtom_pipelines.datasets import DatasetSpec
-from simtom_pipelines.partitions import quiet_preview
 from simtom_pipelines.replay import (
     FileSink,
     ReplayReport,
@@ -37,14 +37,21 @@ def materialize_job(spec: DatasetSpec) -> Any:
 
 def daily_schedule(spec: DatasetSpec, job: Any) -> Any:
     """Return the schedule that makes yesterday's partition every day, in the dataset's time zone; off by default."""
-    with quiet_preview():
-        return dg.build_schedule_from_partitioned_job(
-            job,
-            name=f"{spec.name}_daily",
-            description=f"Make the day of {spec.name} that ended, at {SCHEDULE_HOUR:02d}:00 {spec.config.timezone}.",
-            hour_of_day=SCHEDULE_HOUR,
-            minute_of_hour=0,
-        )
+
+    @dg.schedule(
+        job=job,
+        name=f"{spec.name}_daily",
+        cron_schedule=f"0 {SCHEDULE_HOUR} * * *",
+        execution_timezone=spec.config.timezone,
+        description=f"Make the day of {spec.name} that ended, at {SCHEDULE_HOUR:02d}:00 {spec.config.timezone}.",
+    )
+    def daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        day = context.scheduled_execution_time.astimezone(spec.config.zone).date() - timedelta(days=1)
+        if day < spec.start_date:
+            return dg.SkipReason(f"{day} is before the first partition, {spec.start_date}")
+        return dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat())
+
+    return daily
 
 
 class ReplayConfig(dg.Config):
