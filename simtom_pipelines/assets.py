@@ -1,6 +1,6 @@
 """Assets: one daily-partitioned asset an event or label table, one asset a dimension, made from datasets.yaml."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -28,6 +28,12 @@ def refusals() -> Iterator[None]:
         yield
     except SimtomError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
+
+
+def _asset(**fields: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """Return `dg.asset` with fields that a dict holds; its own overloads need them spelled out."""
+    decorate: Callable[[Callable[..., Any]], dg.AssetsDefinition] = dg.asset(**fields)
+    return decorate
 
 
 class RangeRecord:
@@ -74,7 +80,7 @@ def event_asset(spec: DatasetSpec, table: TableSchema) -> dg.AssetsDefinition:
     common = _common(spec, table)
     with quiet_preview():
 
-        @dg.asset(
+        @_asset(
             **common,
             partitions_def=daily_partitions(spec),
             backfill_policy=range_policy(spec),
@@ -95,7 +101,7 @@ def dimension_asset(spec: DatasetSpec, table: TableSchema, events: TableSchema) 
     """Return the unpartitioned asset of a dimension: the entities up to the last materialised event partition."""
     common = _common(spec, table)
 
-    @dg.asset(
+    @_asset(
         **common,
         deps=[dg.AssetKey([spec.name, events.name])],
         check_specs=check_specs(common["key"], DIMENSION_CHECKS),

@@ -72,7 +72,7 @@ class CheckLedger:
                     partition=key,
                     metadata=_metadata(result),
                 )
-                self._context.log_event(event)  # type: ignore[arg-type]  # accepted at run time, not in the annotation
+                self._context.log_event(event)
 
 
 def _result(name: str, results: list[tuple[str, dict[str, Any]]]) -> dg.AssetCheckResult:

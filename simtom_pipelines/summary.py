@@ -78,7 +78,7 @@ def inline_image(svg: str) -> str:
     return f"![plot](data:image/svg+xml;base64,{b64encode(svg.encode()).decode()})"
 
 
-def summary_metadata(summary: pl.DataFrame) -> dict[str, dg.MetadataValue]:  # type: ignore[type-arg]
+def summary_metadata(summary: pl.DataFrame) -> dict[str, dg.MetadataValue]:
     """Return what Dagster shows of a run's summary: totals, the last days as a table, volumes as a plot."""
     days = [str(day) for day in summary["date"]]
     shown = summary.tail(SHOWN_DAYS).to_dicts()

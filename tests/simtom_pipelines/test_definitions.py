@@ -19,10 +19,7 @@ def test_definitions_load_with_all_jobs_and_schedules(dagster_world: World) -> N
     repository = loaded.get_repository_def()
     repository.load_all_definitions()
     assert set(repository.job_names) >= {"bnpl_materialize", "small_materialize", "replay"}
-    assert set(repository.schedule_names if hasattr(repository, "schedule_names") else ()) <= {
-        "bnpl_daily",
-        "small_daily",
-    }
+    assert {s.name for s in repository.schedule_defs} == {"bnpl_daily", "small_daily"}
     keys = {key.to_user_string() for key in repository.asset_graph.get_all_asset_keys()}
     assert {"bnpl/transactions", "bnpl/customers", "bnpl/daily_summary", "small/transactions"} <= keys
 
