@@ -45,6 +45,7 @@ bench: setup-dev ## the benchmarks, beside a hand-written baseline
 
 docs: setup-dev ## redraw what is generated in docs/
 	@$(BIN)/python -m bench.draw_volume
+	@$(BIN)/python -m simtom_pipelines.data_guide
 
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate --group build
