@@ -162,7 +162,11 @@ class ParquetLake:
                 return None
             with self.open(path) as source:
                 metadata = pq.read_metadata(source)
-        except (pa.ArrowException, OSError, StorageError, ValueError) as error:
+        except StorageError as error:
+            raise LakeError(str(error)) from None
+        except PermissionError as error:
+            raise LakeError(f"{path} cannot be read: {error.strerror}") from None
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise LakeError(f"{path} is no readable Parquet file ({error}); overwrite it to make it again") from None
         footer = _footer(path, metadata.metadata)
         return Partition(f"{dataset}/{table}", day, path, metadata.num_rows, size, footer)
@@ -292,7 +296,6 @@ class ParquetLake:
             "compression": "zstd",
             "compression_level": COMPRESSION_LEVEL,
             "row_group_size": SLICE_ROWS,
-            "storage_options": self.storage.polars_options,
         }
         if second is None:
             stats.observe(first)

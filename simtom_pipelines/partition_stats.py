@@ -156,7 +156,9 @@ class PartitionStats:
 def _duplicates(parts: list[NDArray[np.uint64]]) -> int:
     if not parts:
         return 0
-    keys = np.sort(np.concatenate(parts))
+    keys = np.concatenate(parts)
+    parts[:] = [keys]  # the pieces are free before the sort, which is in place: a large day's keys are held once
+    keys.sort()
     return int((keys[1:] == keys[:-1]).sum())
 
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from generators.errors import SimtomError
+
 SUFFIX = ".tmp"
 
 S3_OPTIONS = {
@@ -21,8 +23,8 @@ S3_OPTIONS = {
 """Option names of polars and those of s3fs; the region goes to its client."""
 
 
-class StorageError(Exception):
-    """The store refused."""
+class StorageError(SimtomError):
+    """An object store that refuses or does not answer."""
 
 
 class LocalStorage:
@@ -118,7 +120,9 @@ def _sync_folder(folder: Path) -> None:
 
 
 class ObjectStorage:
-    """Objects under a URL, through fsspec for listing and polars for writing.
+    """Objects under a URL, through fsspec; polars scans them itself.
+
+    Every method raises StorageError where the store refuses or does not answer.
 
     Args:
         options: By the names that polars uses.
@@ -142,28 +146,49 @@ class ObjectStorage:
 
     def exists(self, path: str) -> bool:
         """Return whether an object exists."""
-        return bool(self._fs(path).exists(path))
+        with _refusals(path):
+            return bool(self._fs(path).exists(path))
 
     def size(self, path: str) -> int | None:
         """Return an object's size in bytes, or None."""
-        try:
-            return int(self._fs(path).info(path)["size"])
-        except FileNotFoundError:
-            return None
+        with _refusals(path):
+            try:
+                return int(self._fs(path).info(path)["size"])
+            except FileNotFoundError:
+                return None
 
     def folders(self, path: str) -> list[str]:
         """Return the names of the prefixes under a prefix."""
-        try:
-            listed = self._fs(path).ls(path, detail=True)
-        except FileNotFoundError:
-            return []
+        with _refusals(path):
+            try:
+                listed = self._fs(path).ls(path, detail=True)
+            except FileNotFoundError:
+                return []
         return [item["name"].rstrip("/").rpartition("/")[2] for item in listed if item["type"] == "directory"]
 
     def open(self, path: str) -> Any:
         """Return an object opened for reading bytes."""
-        return self._fs(path).open(path, "rb")
+        with _refusals(path):
+            return self._fs(path).open(path, "rb")
 
     @contextmanager
     def replacing(self, path: str) -> Iterator[str]:
-        """Yield the path itself: one upload is the commit."""
-        yield path
+        """Yield a local temporary path; on success it is uploaded in one piece, which is the commit.
+
+        Writing straight to the store would commit a cut file where the rows end early: polars completes the upload of
+        a sink whose source has failed.
+        """
+        with tempfile.TemporaryDirectory(prefix="simtom-") as folder:
+            spool = f"{folder}/{path.rpartition('/')[2]}"
+            yield spool
+            with _refusals(path):
+                self._fs(path).put_file(spool, path)
+
+
+@contextmanager
+def _refusals(path: str) -> Iterator[None]:
+    """Turn whatever a store's client raises into one error that names the object."""
+    try:
+        yield
+    except Exception as error:  # each client has its own family of errors
+        raise StorageError(f"{path}: {type(error).__name__}: {error}; check SIMTOM_STORAGE_OPTIONS") from error
