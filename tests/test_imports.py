@@ -15,7 +15,7 @@ LIBRARY = sorted((ROOT / "generators").rglob("*.py"))
 PIPELINES = sorted((ROOT / "simtom_pipelines").rglob("*.py"))
 WITH_DAGSTER = {
     "definitions.py", "assets.py", "checks.py", "partitions.py", "resources.py", "jobs.py",
-    "io_manager.py", "metadata.py", "summary.py", "instance.py",
+    "io_manager.py", "metadata.py", "summary.py", "instance.py", "run.py",
 }  # fmt: skip
 COMMANDS = {"cli.py", "demo.py"}
 LOW = {"lake.py", "datasets.py", "settings.py", "materialize.py", "partition_stats.py"}
