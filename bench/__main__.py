@@ -1,0 +1,9 @@
+"""All benchmarks, one after the other: ``make bench``."""
+
+from __future__ import annotations
+
+import runpy
+
+for module in ("bench.generation", "bench.replay", "bench.dagster_decade"):
+    print(f"\n== {module}", flush=True)
+    runpy.run_module(module, run_name="__main__")
