@@ -72,7 +72,12 @@ def _construct(loader: _Loader, node: yaml.MappingNode) -> _Mapping:
         line = key_node.start_mark.line + 1
         if key in found:
             raise DatasetsError(f"line {line}: {key!r} stands twice")
-        found[key] = loader.construct_object(value_node, deep=True)
+        try:
+            found[key] = loader.construct_object(value_node, deep=True)
+        except DatasetsError:
+            raise
+        except ValueError as error:  # what reads like a date and is none, for example 2020-02-31
+            raise DatasetsError(f"line {line}: field {key!r}: {value_node.value!r} given: {error}") from None
         found.lines[key] = line
     return found
 

@@ -141,10 +141,12 @@ class PartitionStats:
         """Return whether the rows lie in the band that noise and Poisson counts allow."""
         if self.expected_rows is None:
             return {"passed": True}
-        spread = math.expm1(SIGMAS * self.volume_noise) * self.expected_rows
-        band = spread + SIGMAS * math.sqrt(self.expected_rows + spread) + SIGMAS
-        deviation = self.rows - self.expected_rows
-        return {"passed": abs(deviation) <= band, "expected": self.expected_rows, "rows": self.rows, "band": band}
+        # The noise is log-normal with mean 1: its band is not symmetric, and never reaches down to 0.
+        factors = (math.exp(sign * SIGMAS * self.volume_noise - self.volume_noise**2 / 2) for sign in (-1, 1))
+        low, high = (self.expected_rows * factor for factor in factors)
+        low, high = max(0.0, low - SIGMAS * math.sqrt(low) - SIGMAS), high + SIGMAS * math.sqrt(high) + SIGMAS
+        passed = low <= self.rows <= high
+        return {"passed": passed, "expected": self.expected_rows, "rows": self.rows, "low": low, "high": high}
 
     def _hour_shares(self) -> dict[str, Any]:
         """Return whether every row has an hour and the fullest hour leaves room for others."""

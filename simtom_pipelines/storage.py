@@ -191,4 +191,5 @@ def _refusals(path: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # each client has its own family of errors
-        raise StorageError(f"{path}: {type(error).__name__}: {error}; check SIMTOM_STORAGE_OPTIONS") from error
+        told = " ".join(str(error).split())
+        raise StorageError(f"{path}: {type(error).__name__}: {told}; check SIMTOM_STORAGE_OPTIONS") from error
