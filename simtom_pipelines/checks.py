@@ -15,13 +15,13 @@ from simtom_pipelines.partitions import quiet_preview
 from simtom_pipelines.resources import LakeResource
 
 EVENT_CHECKS = {
-    "schema": "Columns and dtypes are those declared, and nothing is null, out of its format or out of its vocabulary.",
-    "keys": "Keys are unique and belong to their partition.",
-    "order_and_bounds": "Rows are sorted by timestamp inside the partition's civil day; values keep their bounds.",
+    "schema": "Columns are as declared; nothing is null, out of bounds or out of its format against the declaration.",
+    "keys": "Columns declared unique hold no value twice in the partition.",
+    "order_and_bounds": "Rows are sorted by timestamp and lie inside the partition's civil day.",
     "volume": "The rows of the day lie inside the band around what the volume model expects.",
-    "hour_shares": "Shares of business hours, evening and night lie inside their bands.",
+    "hour_shares": "Every row has a local hour, and no hour holds nearly all of a day.",
 }
-"""Checks of event and label tables; their results come from the partition's footer."""
+"""Checks of event tables; their results come from the partition's footer."""
 
 DIMENSION_CHECKS = {name: EVENT_CHECKS[name] for name in ("schema", "keys")}
 

@@ -48,7 +48,7 @@ def partition_metadata(partition: Partition) -> dict[str, Any]:
     for name, value in partition.footer.statistics.items():
         if name in _INSTANTS and isinstance(value, str):
             found[name] = dg.MetadataValue.timestamp(_instant(value))
-        elif isinstance(value, int | float | str):
+        elif name != "rows" and isinstance(value, int | float | str):
             found[name] = value
     if partition.footer.preview:
         found["preview"] = dg.MetadataValue.md(records_markdown(partition.footer.preview))

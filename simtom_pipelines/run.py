@@ -40,6 +40,7 @@ def materialize_range(
         import dagster as dg
 
         from simtom_pipelines.definitions import build_definitions
+        from simtom_pipelines.launcher import process_tags
 
         defs = build_definitions(settings, {spec.name: spec})
         daily = table.kind != "dimension"
@@ -51,7 +52,7 @@ def materialize_range(
                 instance=instance,
                 resources=dict(defs.resources or {}),
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-                tags=tags,
+                tags=tags | process_tags(),  # so that the run is found dead after a kill
                 raise_on_error=False,
             )
     if not result.success:
