@@ -82,6 +82,16 @@ def base32_views(prefix: str, numbers: U64) -> NDArray[np.uint16]:
     return views
 
 
+def base32_words(prefix: str, numbers: U64) -> NDArray[np.uint32]:
+    """Return (n,) words of a character and three base-32 digits of (n,) numbers below 2**15."""
+    letters = np.frombuffer(BASE32, np.uint8)
+    words = np.empty((len(numbers), 4), np.uint8)
+    words[:, 0] = ord(prefix)
+    for position, shift in enumerate((10, 5, 0)):
+        words[:, 1 + position] = letters[((numbers >> np.uint64(shift)) & np.uint64(31)).astype(np.intp)]
+    return words.view(np.uint32).ravel()
+
+
 def inline_text(views: NDArray[Any]) -> pl.Series:
     """Return a String series from (n, 16 bytes) inline views, without copying."""
     array = pa.Array.from_buffers(pa.string_view(), len(views), [None, pa.py_buffer(views)])

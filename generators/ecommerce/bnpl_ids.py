@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from generators.identifiers import base32_views, inline_text, permute, row_text
+from generators.identifiers import base32_views, base32_words, permute, row_text
 from generators.randomness import hash_key
 
 
@@ -17,12 +17,16 @@ def id_keys(seed: int, generator: str) -> dict[str, np.uint64]:
 
 def customer_views(entity: NDArray[np.int64], keys: dict[str, np.uint64]) -> NDArray[np.uint16]:
     """Return (n, 8) Arrow views of customer ids."""
-    return base32_views("cus_", permute(entity, 40, keys["customer"]))
+    return base32_views("cu_", permute(entity, 45, keys["customer"]))
 
 
 def device_text(number: NDArray[np.uint64], keys: dict[str, np.uint64]) -> pl.Series:
     """Return the ids of (n,) devices."""
-    return inline_text(base32_views("dv_", permute(number, 45, keys["device"])))
+    shown = permute(number, 55, keys["device"])
+    rows = np.empty((len(number), 4), np.uint32)
+    rows[:, :3] = base32_views("dev_", shown & np.uint64((1 << 40) - 1)).view(np.uint32)[:, 1:]
+    rows[:, 3] = base32_words("_", shown >> np.uint64(40))
+    return row_text(rows, 0, 16)
 
 
 def account_text(customer: NDArray[np.uint16], which: NDArray[np.uint8]) -> pl.Series:

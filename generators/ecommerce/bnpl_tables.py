@@ -38,12 +38,15 @@ TRANSACTIONS = TableSchema(
         Column("record_id", pl.UInt32, "Running number in the partition.", ge=0),
         Column("generator", pl.String, "Name of the generator.", vocabulary=True),
         Column("transaction_id", pl.String, "Transaction key.", unique=True, format="txn_########_%%%%%%%%"),
-        Column("customer_id", pl.String, "Customer; a few are much more active than most.", format="cus_********"),
+        Column("customer_id", pl.String, "Customer; a few are much more active than most.", format="cu_*********"),
         Column("product_id", pl.String, "Product; popularity is Zipf with exponent 0.8.", format="prd_********"),
         Column(
-            "device_id", pl.String, "Device of the customer: one to three, the newest used most.", format="dv_*********"
+            "device_id",
+            pl.String,
+            "Device of the customer: one to three, the newest used most.",
+            format="dev_********_***",
         ),
-        Column("payment_method_id", pl.String, "Payment account of the customer.", format="cus_********_pm_#"),
+        Column("payment_method_id", pl.String, "Payment account of the customer.", format="cu_*********_pm_#"),
         Column(
             "amount",
             pl.Float64,
@@ -127,7 +130,7 @@ CUSTOMERS = TableSchema(
     description="Customers and their versions: a new one at each move, birthday into a bracket or verification step.",
     key=("customer_id", "valid_from"),
     columns=(
-        Column("customer_id", pl.String, "Customer key.", format="cus_********"),
+        Column("customer_id", pl.String, "Customer key.", format="cu_*********"),
         _FROM,
         _TO,
         Column("signup_date", pl.Date, "Day of sign-up."),
@@ -166,8 +169,8 @@ DEVICES = TableSchema(
     "1.0",
     description="Devices of customers; one replaced gives way to the next.",
     columns=(
-        Column("device_id", pl.String, "Device key.", format="dv_*********", unique=True),
-        Column("customer_id", pl.String, "Owner.", format="cus_********"),
+        Column("device_id", pl.String, "Device key.", format="dev_********_***", unique=True),
+        Column("customer_id", pl.String, "Owner.", format="cu_*********"),
         _FROM,
         _TO,
         Column("device_type", pl.Enum(customers.DEVICE_TYPES), "Type of device."),
@@ -182,8 +185,8 @@ ACCOUNTS = TableSchema(
     description="Payment accounts and the versions of their credit limit.",
     key=("payment_method_id", "valid_from"),
     columns=(
-        Column("payment_method_id", pl.String, "Account key.", format="cus_********_pm_#"),
-        Column("customer_id", pl.String, "Holder.", format="cus_********"),
+        Column("payment_method_id", pl.String, "Account key.", format="cu_*********_pm_#"),
+        Column("customer_id", pl.String, "Holder.", format="cu_*********"),
         _FROM,
         _TO,
         Column("payment_provider", pl.Enum(customers.PROVIDERS), "Provider."),
