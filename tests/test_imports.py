@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = sorted((ROOT / "generators").rglob("*.py"))
 PIPELINES = sorted((ROOT / "simtom_pipelines").rglob("*.py"))
 WITH_DAGSTER = {
-    "definitions.py", "assets.py", "checks.py", "partitions.py", "resources.py", "jobs.py",
+    "definitions.py", "assets.py", "checks.py", "partitions.py", "resources.py", "jobs.py", "launcher.py",
     "io_manager.py", "metadata.py", "summary.py", "instance.py", "run.py",
 }  # fmt: skip
 COMMANDS = {"cli.py", "demo.py"}
