@@ -66,7 +66,7 @@ def _common(spec: DatasetSpec, table: TableSchema) -> dict[str, Any]:
         "description": table.description or generator.description,
         "code_version": str(generator.revision),
         "metadata": {
-            "dagster/column_schema": column_schema(table),
+            "dagster/column_schema": column_schema(table, spec.config.timezone),
             "generator": generator.name,
             "schema_version": table.version,
             "config": spec.config.canonical(),

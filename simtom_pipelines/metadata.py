@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from generators.schema import Column, TableSchema
+from generators.schema import INSTANT, Column, TableSchema
 from simtom_pipelines.lake import Partition
 
 ROW_COUNT = "dagster/row_count"
@@ -16,12 +16,12 @@ _INSTANTS = ("min_timestamp", "max_timestamp")
 _CELL = 40
 
 
-def column_schema(schema: TableSchema) -> dg.TableSchema:
-    """Return a table's columns with types, descriptions, units and rules."""
-    return dg.TableSchema(columns=[_table_column(column) for column in schema])
+def column_schema(schema: TableSchema, timezone: str) -> dg.TableSchema:
+    """Return a table's columns with types (instants in the dataset's zone), descriptions, units and rules."""
+    return dg.TableSchema(columns=[_table_column(column, timezone) for column in schema])
 
 
-def _table_column(column: Column) -> dg.TableColumn:
+def _table_column(column: Column, timezone: str) -> dg.TableColumn:
     rules = [f"unit: {column.unit}"] if column.unit else []
     rules += [f">= {column.ge:g}"] if column.ge is not None else []
     rules += [f"<= {column.le:g}"] if column.le is not None else []
@@ -29,7 +29,7 @@ def _table_column(column: Column) -> dg.TableColumn:
     rules += [f"one of {', '.join(column.categories)}"] if column.categories else []
     return dg.TableColumn(
         column.name,
-        column.type_name(),
+        f"Datetime(us, {timezone})" if column.dtype == INSTANT else column.type_name(),
         description=column.description,
         constraints=dg.TableColumnConstraints(nullable=column.nullable, unique=column.unique, other=rules),
     )
