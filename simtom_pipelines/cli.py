@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
+from simtom_pipelines.console import FAILED, INTERRUPTED, close_stdout, counting, plural, run, say
 
 if TYPE_CHECKING:
     from simtom_pipelines.lake import ParquetLake
@@ -29,8 +29,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-INTERRUPTED = 130
 
 
 class IfExistsOption(StrEnum):
@@ -57,41 +55,7 @@ LakeOption = Annotated[str | None, typer.Option("--lake", help="Root of the lake
 
 def main() -> NoReturn:
     """Run the command line; every refusal is one line on stderr."""
-    try:
-        app(standalone_mode=False)
-    except typer.Exit as end:
-        sys.exit(end.exit_code)
-    except (typer.Abort, KeyboardInterrupt):
-        _say("interrupted")
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        _close_stdout()
-        sys.exit(1)
-    except Exception as error:
-        if isinstance(error, _usage_error()):
-            error.show(file=sys.stderr)  # type: ignore[attr-defined]
-            sys.exit(2)
-        from generators.errors import SimtomError  # loaded only where something went wrong
-
-        if not isinstance(error, SimtomError):
-            raise
-        _say(f"simtom: {error}")
-        sys.exit(1)
-    sys.exit(0)
-
-
-def _usage_error() -> type[Exception]:
-    """Return the class of wrong arguments, from click or from typer's own copy of it."""
-    return next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def _close_stdout() -> None:
-    """Keep the interpreter from complaining about a reader that went away."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    run(app)
 
 
 @app.callback(invoke_without_command=True)
@@ -133,15 +97,21 @@ def show_generators(
         table.add_row(info.name, info.domain, str(info.revision), ", ".join(info.tables), info.description)
     Console().print(table)
     for failure in registry.failures.values():
-        _say(f"broken plugin {failure.name}: {failure.error}")
+        say(f"broken plugin {failure.name}: {failure.error}")
 
 
 @app.command("schema")
-def show_schema(name: Annotated[str, typer.Argument(help="Generator.")]) -> None:
+def show_schema(
+    name: Annotated[str, typer.Argument(help="Generator.")],
+    table: Annotated[str | None, typer.Option(help="Only this table, without the config.")] = None,
+) -> None:
     """Print a generator's tables and its config as JSON schema."""
     from generators import generator_class
 
     cls = generator_class(name)
+    if table is not None:
+        _print_json(cls.table(table).json_schema())
+        return
     _print_json(
         {
             "generator": name,
@@ -191,17 +161,21 @@ def generate(
         partition = write_dimension(
             lake, replace(spec, start_date=days[0]), table.name, days[-1], if_exists=if_exists.value
         )
-        _say(f"{partition.rows:,} rows in {partition.path}")
+        say(f"{plural(partition.rows, 'row')} in {partition.path}")
         return
-    written = rows = 0
+    stored = written = rows = 0
     with counting(f"{spec.name}/{table.name}", len(days)) as advance:
         try:
             for partition in write_days(lake, spec, table.name, days, if_exists=if_exists.value):
+                stored += 1
                 written += partition.generated
                 rows += partition.rows
                 advance()
         finally:
-            _say(f"{rows:,} rows: {written} of {len(days)} days written to {lake.table_path(spec.name, table.name)}")
+            if stored:
+                where = lake.table_path(spec.name, table.name)
+                kept = f", {stored - written:,} kept" if written < stored else ""
+                say(f"{plural(rows, 'row')}: {written:,} of {plural(len(days), 'day')} written to {where}{kept}")
 
 
 @app.command()
@@ -214,28 +188,22 @@ def materialize(
     days = _days(start, end)
     settings = _load_settings()
     spec, table = find_table(_datasets(settings), dataset)
-    if days[0] < spec.start_date:
-        _refuse(f"--start {days[0]} is before the first partition of {spec.name}; allowed: {spec.start_date} or later")
     from simtom_pipelines.run import materialize_range
 
-    with counting(f"{spec.name}/{table.name}", len(days)) as advance:
-        done = materialize_range(settings, spec, table, days, advance)
-    _say(f"{done} partitions of {spec.name}/{table.name} materialized")
+    total = len(days) if table.kind != "dimension" else 1
+    stored = 0
 
+    def count() -> None:
+        nonlocal stored
+        stored += 1
+        advance()
 
-@contextmanager
-def counting(title: str, total: int) -> Iterator[Callable[[], None]]:
-    """Show a progress bar on a terminal; be silent in a pipe."""
-    if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn("days"), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(title, total=total)
-        yield lambda: progress.advance(task)
+    with counting(f"{spec.name}/{table.name}", total) as advance:
+        try:
+            stored = materialize_range(settings, spec, table, days, count)
+        finally:
+            if stored:
+                say(f"{stored:,} of {plural(total, 'partition')} of {spec.name}/{table.name} stored")
 
 
 # -- replay -----------------------------------------------------------------------------------------------------------
@@ -292,15 +260,15 @@ def _run_replay(request: Any, store: ParquetLake, output: str) -> None:
 
     stop = threading.Event()
     sink = engine.StdoutSink() if output == "-" else engine.FileSink(output)
-    on_progress = (lambda report: _say(report.line())) if sys.stderr.isatty() else None
+    on_progress = (lambda report: say(report.line())) if sys.stderr.isatty() else None
     try:
         with engine.stop_on_signals(stop):
             report = engine.replay(request, sink, lake=store, on_progress=on_progress, stop=stop, owns_process=True)
     except engine.SinkClosed as error:
-        _close_stdout()
-        _say(f"simtom: {error}")
-        raise typer.Exit(1) from None
-    _say(report.line())
+        close_stdout()
+        say(f"simtom: {error}")
+        raise typer.Exit(FAILED) from None
+    say(report.line())
     if stop.is_set():
         raise typer.Exit(INTERRUPTED)
 
@@ -314,7 +282,7 @@ def _print_plan(plan: Any) -> None:
     if plan.peak_rate is not None:
         typer.echo(f"peak {plan.peak_rate:,.0f} records a second at compression {plan.compression:,.6g}")
     for warning in plan.warnings:
-        _say(f"warning: {warning}")
+        say(f"warning: {warning}")
 
 
 # -- the UI -----------------------------------------------------------------------------------------------------------
@@ -329,7 +297,7 @@ def ui(
     from simtom_pipelines.instance import PROJECT, dagster_home
 
     home = dagster_home()
-    _say(f"DAGSTER_HOME {home}; open http://{host}:{port}")
+    say(f"DAGSTER_HOME {home}; open http://{host}:{port}")
     command = [
         sys.executable,
         "-m",

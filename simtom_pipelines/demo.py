@@ -19,7 +19,8 @@ FIRST, LAST = date(2024, 11, 1), date(2024, 12, 31)
 BLACK_FRIDAY = date(2024, 11, 29)
 DAY_SECONDS = 10.0
 SHOWN_LINES_A_SECOND = 4
-BAR_WIDTH = 40
+OTHER_COLUMNS = 66
+"""Width of the table without its bars."""
 
 
 def main() -> int:
@@ -47,7 +48,7 @@ def _days() -> list[date]:
 
 
 def _materialize(console: Console, settings: Settings, spec: DatasetSpec, table: str) -> None:
-    from simtom_pipelines.cli import counting
+    from simtom_pipelines.console import counting
     from simtom_pipelines.run import materialize_range
 
     days = _days()
@@ -61,11 +62,12 @@ def _show(console: Console, spec: DatasetSpec, partitions: list[Partition]) -> N
     volume = spec.make().processes[0].volume
     ordinary = spec.config.base_daily_volume
     most = max((p.rows for p in partitions), default=1)
-    table = Table("day", "", "rows", "of an ordinary day", "event", "", title="What landed", title_justify="left")
+    widest = max(8, console.width - OTHER_COLUMNS)
+    table = Table("day", "", "rows", "ratio", "event", "", title="What landed", title_justify="left")
     for partition in partitions:
         assert partition.day is not None
         event = volume.event(partition.day) or ""
-        bar = "█" * round(BAR_WIDTH * partition.rows / most)
+        bar = "█" * round(widest * partition.rows / most)
         table.add_row(
             str(partition.day),
             f"{partition.day:%a}",
@@ -76,7 +78,8 @@ def _show(console: Console, spec: DatasetSpec, partitions: list[Partition]) -> N
         )
     console.print(table)
     rows, size = sum(p.rows for p in partitions), sum(p.bytes for p in partitions)
-    console.print(f"{rows:,} rows in {len(partitions)} files, {size / 1e6:.1f} MB\n")
+    console.print(f"{rows:,} rows in {len(partitions)} files, {size / 1e6:.1f} MB")
+    console.print(f"ratio: to the {ordinary:,} rows of an ordinary day\n")
 
 
 class _Terminal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from generators.config import explain
 from generators.errors import ConfigError
@@ -36,3 +36,7 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         raise ConfigError("SIMTOM_* environment: " + explain(error, Settings)) from None
+    except SettingsError as error:
+        raise ConfigError(
+            f'SIMTOM_* environment: {error}; expected JSON, as in {{"aws_region": "eu-west-1"}}'
+        ) from None

@@ -1,0 +1,84 @@
+"""What every command shares: exit codes, one line for every refusal, and progress on a terminal only."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import NoReturn
+
+import typer
+
+FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+
+
+def say(text: str) -> None:
+    """Print a line on stderr, which may be gone."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def close_stdout() -> None:
+    """Keep the interpreter from complaining at its end about a reader that went away."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def run(app: typer.Typer) -> NoReturn:
+    """Run an app and end the process: every refusal is one line on stderr and an exit code of its own."""
+    try:
+        # Outside standalone mode, click returns the code of an Exit and of Ctrl-C instead of leaving with it.
+        code = app(standalone_mode=False) or 0
+        sys.stdout.flush()
+    except (typer.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
+    except Exception as error:
+        code = _refused(error)
+    if code == INTERRUPTED:
+        say("simtom: interrupted")
+    sys.exit(code)
+
+
+def _refused(error: Exception) -> int:
+    """Tell what was refused and return the exit code; what nobody foresaw is raised again."""
+    if isinstance(error, _usage_error()):
+        error.show(file=sys.stderr)  # type: ignore[attr-defined]
+        return WRONG_USAGE
+    if isinstance(error, BrokenPipeError):
+        close_stdout()
+        return FAILED
+    if isinstance(error, OSError):  # a full disk behind a redirection, a folder that may not be read
+        close_stdout()
+        say(f"simtom: {error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+        return FAILED
+    from generators.errors import SimtomError  # loaded only where something went wrong
+
+    if not isinstance(error, SimtomError):
+        raise error
+    say(f"simtom: {' '.join(str(error).split())}")
+    return FAILED
+
+
+def _usage_error() -> type[Exception]:
+    """Return the class of wrong arguments, from click or from typer's own copy of it."""
+    return next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+
+@contextmanager
+def counting(title: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show a progress bar on a terminal; be silent in a pipe."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn("days"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda: progress.advance(task)
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun: ``1 day``, ``3,653 days``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
