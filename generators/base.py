@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
@@ -17,6 +17,7 @@ from generators.calendar import FIRST_DAY, LAST_DAY, HolidayCalendar
 from generators.config import GeneratorConfig, LabelMode
 from generators.errors import CalendarError, DataError, UnknownNameError
 from generators.intraday import DayArrivals, IntradayProfile
+from generators.labels import EVENT_DAY, LAG, OutcomeStore
 from generators.randomness import stream
 from generators.schema import TableSchema
 from generators.volume import VolumeModel
@@ -199,6 +200,32 @@ class BaseGenerator(ABC, Generic[ConfigT]):
         known = [t.name for t in self.tables if t.kind == "dimension"]
         raise UnknownNameError(f"dimension of {self.name}", table, known)
 
+    def outcomes(self, table: str, day: date) -> pl.DataFrame:
+        """Return what the events of a day will make known in a label table: compact columns and ``lag`` in days.
+
+        One row for each row of the label table; ``lag`` is at most the table's ``window``. The frame is kept for as
+        long as its day is in some label day's window, so it holds numbers and codes, not text: `label_rows` makes the
+        table's columns. Only the streams that the outcome needs are drawn.
+
+        Raises:
+            UnknownNameError: The generator has no such label table.
+        """
+        raise UnknownNameError(
+            f"label table of {self.name}", table, [t.name for t in self.tables if t.kind == "labels"]
+        )
+
+    def label_rows(self, table: str, known: pl.DataFrame, day: date) -> pl.DataFrame:
+        """Return the columns of a label table from the compact outcomes that become known on a day.
+
+        Columns may stand in any order; an enum column may be given as codes. The default returns the outcomes.
+
+        Args:
+            table: The label table's name.
+            known: Rows of `outcomes` with ``lag`` and ``event_day``.
+            day: The day on which they become known.
+        """
+        return known.drop(LAG, EVENT_DAY)
+
     # -- what users call ------------------------------------------------------------------------------------------
 
     @property
@@ -219,7 +246,7 @@ class BaseGenerator(ABC, Generic[ConfigT]):
         raise UnknownNameError(f"table of {cls.name}", name, [t.name for t in cls.tables])
 
     def expected(self, day: date) -> float:
-        """Return the expected rows of a day before noise, overlay rows not among them."""
+        """Return the expected rows of a day before noise; overlay rows count where `masses` makes room for them."""
         return float(sum(p.volume.expected(day) for p in self.processes))
 
     def generate(self, day: date) -> pl.DataFrame:
@@ -248,9 +275,39 @@ class BaseGenerator(ABC, Generic[ConfigT]):
         if held is not None:
             yield held
 
+    def derive(self, table: str, day: date, start: date | None = None) -> pl.DataFrame:
+        """Return the rows of a label table that become known on a day: a pure function of (config, day, start).
+
+        Args:
+            table: A table of kind ``labels``.
+            day: The day on which the facts become known, the partition's day.
+            start: First day of events; facts about earlier ones are left out. None: all of the table's window.
+
+        Raises:
+            CalendarError: The day is outside the calendar.
+            UnknownNameError: The generator has no such label table.
+        """
+        check_day(day)
+        self._set_up()
+        schema = self.table(table)
+        stores: dict[str, OutcomeStore] = self.__dict__.setdefault("_outcome_stores", {})
+        if table not in stores:
+            stores[table] = OutcomeStore(partial(self.outcomes, table), schema.window)
+        first = max(FIRST_DAY, start) if start is not None else FIRST_DAY
+        known = stores[table].known_on(day, first)
+        return self._coded(self.label_rows(table, known, day), schema)
+
+    def masses(self, day: date) -> NDArray[np.float64]:
+        """Return (processes,) mean numbers of rows that `draw` makes of each process on a day.
+
+        The default is each process's volume with its noise. A generator whose `overlay` makes a part of a process's
+        rows (recurring payments, admissions) lowers the mean by that part, so that the day's volume is kept.
+        """
+        return np.array([p.volume.intensity(day) for p in self.processes])
+
     def plan(self, day: date) -> DayPlan:
         """Return how many rows the day has, how they fall into slices, and their arrival intensity."""
-        counts = np.array([p.volume.intensity(day) for p in self.processes])
+        counts = self.masses(day)
         arrivals = DayArrivals.from_profiles(
             day, self.config, self.name, [p.intraday for p in self.processes], masses=counts
         )
@@ -302,6 +359,16 @@ class BaseGenerator(ABC, Generic[ConfigT]):
         if signature not in known:
             known[signature] = self._casts_from(frame.schema)
         return frame.select(known[signature])
+
+    def _coded(self, frame: pl.DataFrame, schema: TableSchema) -> pl.DataFrame:
+        """Return the frame with a table's columns in order; codes of enum columns become categories."""
+        wanted = schema.polars_schema(self.config.timezone)
+        codes = [
+            pl.col(name).cast(pl.UInt8).cat.to(dtype)
+            for name, dtype in wanted.items()
+            if isinstance(dtype, pl.Enum) and name in frame.schema and frame.schema[name].is_integer()
+        ]
+        return schema.conform(frame.with_columns(codes), self.config.timezone)
 
     def _casts_from(self, given: pl.Schema) -> list[pl.Expr]:
         wanted = self._drawn_schema

@@ -104,6 +104,7 @@ class TableSchema:
         columns: In storage order.
         description: One sentence.
         key: Columns that are unique together; default: the first column declared unique.
+        window: Labels: largest number of days from an event's day to the day on which a fact about it becomes known.
     """
 
     name: str
@@ -112,6 +113,7 @@ class TableSchema:
     columns: tuple[Column, ...]
     description: str = ""
     key: tuple[str, ...] = ()
+    window: int = 0
 
     def __iter__(self) -> Iterator[Column]:
         return iter(self.columns)
@@ -155,6 +157,11 @@ class TableSchema:
             raise PluginError(f"table {self.name!r}: key columns {sorted(unknown)} are not declared")
         if self.kind == "events" and ("timestamp" not in self._by_name or self["timestamp"].dtype != INSTANT):
             raise PluginError(f"event table {self.name!r} needs a column 'timestamp' of dtype INSTANT")
+        if (self.kind == "labels") != (self.window > 0):
+            raise PluginError(
+                f"table {self.name!r} of kind {self.kind!r}: window {self.window} days given; "
+                "label tables, and only they, have one of 1 or more"
+            )
         for column in self.columns:
             column.check()
 
