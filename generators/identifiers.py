@@ -55,7 +55,7 @@ def _pairs() -> NDArray[np.uint16]:
 
 
 @lru_cache(maxsize=1)
-def _hex_quads() -> NDArray[np.uint32]:
+def hex_quads() -> NDArray[np.uint32]:
     """Four hexadecimal characters for each 16-bit number."""
     return np.frombuffer("".join(f"{i:04x}" for i in range(65_536)).encode(), np.uint32)
 
@@ -122,7 +122,7 @@ def dated_hex(prefix: str, stamp: str, numbers: U64) -> pl.Series:
     text = f"...{prefix}{stamp}_"  # three bytes of padding put the hexadecimal digits on a word boundary
     rows = np.empty((len(numbers), 6), np.uint32)
     rows[:, :4] = np.frombuffer(text.encode(), np.uint32)
-    table = _hex_quads()
+    table = hex_quads()
     rows[:, 4] = table[(numbers >> np.uint64(16)).astype(np.intp)]
     rows[:, 5] = table[(numbers & np.uint64(0xFFFF)).astype(np.intp)]
     return row_text(rows, 3, 21)

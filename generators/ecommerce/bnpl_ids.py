@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from generators.identifiers import base32_views, base32_words, permute, row_text
+from generators.identifiers import base32_views, base32_words, hex_quads, permute, row_text
 from generators.randomness import hash_key
 
 
@@ -36,3 +38,31 @@ def account_text(customer: NDArray[np.uint16], which: NDArray[np.uint8]) -> pl.S
     rows[:, 3] = np.frombuffer(b"_pm_", np.uint32)[0]
     rows[:, 4] = which + np.uint32(ord("1"))
     return row_text(rows, 0, 17)
+
+
+def transaction_ids(
+    days: pl.Series, numbers: NDArray[np.uint32], installments: NDArray[np.uint8] | None = None
+) -> tuple[pl.Series, pl.Series]:
+    """Return ids of (n,) transactions of several days, and of their instalments: ``_`` and two digits more.
+
+    Args:
+        days: (n,) dates; the rows of a day stand together.
+        numbers: (n,) numbers that name the transactions within their day.
+        installments: (n,) numbers of the instalments; 0 where they are not wanted.
+    """
+    runs = days.rle().struct.unnest()
+    texts = [f"...txn_{day:%Y%m%d}_".encode() for day in runs["value"]]
+    rows = np.empty((len(numbers), 7), np.uint32)
+    stamps = np.frombuffer(b"".join(texts), np.uint32).reshape(-1, 4)
+    rows[:, :4] = np.repeat(stamps, runs["len"].to_numpy(), axis=0)
+    quads = hex_quads()
+    rows[:, 4] = quads[numbers >> 16]
+    rows[:, 5] = quads[numbers & 0xFFFF]
+    rows[:, 6] = _ending_words()[0 if installments is None else installments]
+    return row_text(rows, 3, 21), row_text(rows, 3, 24)
+
+
+@lru_cache(maxsize=1)
+def _ending_words() -> NDArray[np.uint32]:
+    """Words of ``_`` and two digits, for 0 to 99."""
+    return np.frombuffer("".join(f"_{n:02d}." for n in range(100)).encode(), np.uint32)

@@ -1,0 +1,322 @@
+"""What becomes known of a purchase after its day: instalments paid, missed or charged off, and how the loan ends.
+
+An instalment falls due every 14 days from the purchase on. A purchase that defaults pays none from its first missed
+instalment on and is charged off 60 days after that one was due. Others may pay one instalment late, with a probability
+that rises with the purchase's own risk, so that lateness and default go together. An instalment that is unpaid the day
+after it was due is `missed`, whether it will be cured or not: its status tells nothing of what comes later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from generators.base import Batch
+from generators.ecommerce.bnpl_ids import customer_views, transaction_ids
+from generators.ecommerce.bnpl_tables import PAYMENT_STATUSES
+from generators.ecommerce.default_model import normal_cdf
+from generators.identifiers import inline_text
+from generators.labels import EVENT_DAY, LAG
+from generators.randomness import F64, LANES, hash64, hash_key
+
+U8 = NDArray[np.uint8]
+U16 = NDArray[np.uint16]
+U32 = NDArray[np.uint32]
+U64 = NDArray[np.uint64]
+
+EVERY_DAYS = 14
+"""Days between instalments."""
+CHARGE_OFF_DAYS = 60
+"""Days from the due date of the first missed instalment to the charge-off."""
+AUTOPAY_SHARE = 0.85
+EARLY_DAYS = 4
+"""Without autopay an instalment is paid 0 to 3 days before it is due."""
+CURE = 0.18
+"""Late payments come 1 + G days after the due date, G geometric with this parameter, at most `LATEST` days."""
+LATEST = 45
+FEE, FEE_SHARE, FEE_AFTER_DAYS = 700, 4, 10
+"""Late fee in cents, at most a quarter of the instalment, when it is more than 10 days past due."""
+
+SCHEDULED, ON_TIME, MISSED, LATE, CHARGED_OFF = range(len(PAYMENT_STATUSES))
+
+
+def late_probability(quantile: F64) -> F64:
+    """Return (n,) probabilities that a loan pays an instalment late, by the quantile of its risk: 0.08 on average."""
+    return 0.02 + 0.18 * quantile**2
+
+
+@dataclass(frozen=True, eq=False)
+class Loans:
+    """(n,) purchases and how they are paid.
+
+    Attributes:
+        number: Numbers that name them within their day.
+        customer: Entity numbers of the customers.
+        cents: Amounts.
+        first_cents: What is paid at checkout.
+        count: Instalments.
+        missed: Position of the first instalment that stays unpaid, the one at checkout being 0; 0: all are paid.
+        late: Position of the instalment that is paid late; 0: none.
+        delay: Days past due of the late payment.
+        early: Words whose bits 2k and 2k + 1 say how many days before it is due instalment k is paid.
+        autopay: Whether the account is debited on the due date.
+    """
+
+    number: U64
+    customer: NDArray[np.int64]
+    cents: U32
+    first_cents: U32
+    count: U8
+    missed: U8
+    late: U8
+    delay: U8
+    early: U64
+    autopay: NDArray[np.bool_]
+
+    @property
+    def charge_off(self) -> U16:
+        """(n,) days from the purchase to the charge-off of those that miss an instalment."""
+        return self.missed * np.uint16(EVERY_DAYS) + np.uint16(CHARGE_OFF_DAYS)
+
+    def advance(self, rows: NDArray[np.int64], position: U8) -> U8:
+        """Return (m,) days by which instalments are paid before they are due."""
+        return ((self.early[rows] >> (position.astype(np.uint64) * np.uint64(2))) & np.uint64(3)).astype(np.uint8)
+
+
+def loans(
+    batch: Batch,
+    *,
+    number: U64,
+    customer: NDArray[np.int64],
+    account: U8,
+    cents: U32,
+    first_cents: U32,
+    installments: U8,
+    missed: U16,
+    linear: NDArray[np.float32],
+) -> Loans:
+    """Return how the purchases of a slice are paid.
+
+    Args:
+        batch: The slice; its streams ``late``, ``late_installment``, ``late_days`` and ``early_days`` are drawn from.
+        number: (n,) numbers of the transactions.
+        customer: (n,) entity numbers.
+        account: (n,) which of the customer's accounts pays, 0 or 1.
+        cents: (n,) amounts.
+        first_cents: (n,) first payments.
+        installments: (n,) numbers of instalments.
+        missed: (n,) positions of the first missed instalment, 0 without default.
+        linear: (n,) standardised risks, the l of `default_model`.
+    """
+
+    def lanes(column: str) -> U16:
+        return batch.rng(column).integers(0, LANES, batch.n, dtype=np.uint16)
+
+    step = np.clip(linear * np.float32(4_095 / 12) + np.float32(4_096 / 2), 0, 4_095).astype(np.uint16)
+    is_late = lanes("late") < _late_table()[step]
+    position = 1 + (lanes("late_installment").astype(np.uint32) * (installments - np.uint8(1)) >> 16).astype(np.uint8)
+    # A loan that defaults pays none from the first missed instalment on.
+    late = np.where(is_late & ((missed == 0) | (position < missed)), position, 0).astype(np.uint8)
+    autopay = _autopay(batch, customer, account)
+    early = batch.rng("early_days").integers(0, 2**64, batch.n, dtype=np.uint64)
+    early[autopay] = 0
+    delay = _delay_table()[lanes("late_days")]
+    return Loans(
+        number, customer, cents, first_cents, installments, missed.astype(np.uint8), late, delay, early, autopay
+    )
+
+
+def _autopay(batch: Batch, customer: NDArray[np.int64], account: U8) -> NDArray[np.bool_]:
+    key = hash_key(batch.seed, batch.generator, "account", "autopay")
+    share = np.uint64(int(AUTOPAY_SHARE * LANES))
+    return hash64(key, customer * 2 + account) >> np.uint64(48) < share
+
+
+@lru_cache(maxsize=1)
+def _late_table() -> U16:
+    """(4,096,) thresholds of 16-bit draws by standardised risk over [-6, 6]."""
+    return (late_probability(normal_cdf(np.linspace(-6.0, 6.0, 4_096))) * LANES).astype(np.uint16)
+
+
+@lru_cache(maxsize=1)
+def _delay_table() -> U8:
+    """(65,536,) days past due by 16-bit draw: min(1 + G, 45), G >= 1 geometric."""
+    middles = (np.arange(LANES) + 0.5) / LANES
+    geometric = np.ceil(np.log1p(-middles) / np.log1p(-CURE))
+    return np.minimum(1 + geometric, LATEST).astype(np.uint8)
+
+
+# -- compact outcomes ---------------------------------------------------------------------------------------------
+
+
+def installment_outcomes(given: Loans) -> pl.DataFrame:
+    """Return a row for each status that each instalment takes, with its lag."""
+    count = given.count.astype(np.int64)
+    loan = np.repeat(np.arange(len(count)), count)
+    position = (np.arange(len(loan)) - np.repeat(np.cumsum(count) - count, count)).astype(np.uint8)
+    due = position * np.uint16(EVERY_DAYS)
+    missed, late = given.missed[loan], (given.late[loan] == position) & (position > 0)
+    unpaid = np.flatnonzero((missed > 0) & (position >= missed))
+    paid = np.flatnonzero((missed == 0) | (position < missed))
+    lag = due[paid].astype(np.int16)
+    lag -= np.where(position[paid] > 0, given.advance(loan[paid], position[paid]), 0)
+    late_paid = late[paid]
+    lag[late_paid] = due[paid][late_paid] + given.delay[loan[paid][late_paid]]
+    charged = given.charge_off[loan[unpaid]]
+    overdue = np.sort(np.concatenate([unpaid[due[unpaid] < charged], np.flatnonzero(late)]))
+    rows = np.concatenate([np.arange(len(loan)), paid, overdue, unpaid])
+    lags = np.concatenate([np.zeros(len(loan), np.uint16), lag.astype(np.uint16), due[overdue] + np.uint16(1), charged])
+    statuses = np.concatenate(
+        [
+            np.full(len(loan), SCHEDULED, np.uint8),
+            np.where(late_paid, LATE, ON_TIME).astype(np.uint8),
+            np.full(len(overdue), MISSED, np.uint8),
+            np.full(len(unpaid), CHARGED_OFF, np.uint8),
+        ]
+    )
+    order = np.argsort(lags, kind="stable")
+    rows, owner = rows[order], loan[rows[order]]
+    return pl.DataFrame(
+        {
+            "number": given.number.astype(np.uint32)[owner],
+            "customer": given.customer[owner],
+            "cents": _cents_due(given, loan, position)[rows],
+            "position": position[rows],
+            "status": statuses[order],
+            "autopay": given.autopay[owner],
+            LAG: lags[order],
+        }
+    )
+
+
+def _cents_due(given: Loans, loan: NDArray[np.int64], position: U8) -> U32:
+    """Return (m,) cents due of instalments: the rest in equal parts, what is left over on the last."""
+    parts = given.count - np.uint32(1)
+    rest = given.cents - given.first_cents
+    part, over = np.divmod(rest, parts)
+    due = part[loan]
+    due[position == 0] = given.first_cents
+    due[position == given.count[loan] - 1] += over
+    return due
+
+
+def loan_outcomes(given: Loans) -> pl.DataFrame:
+    """Return a row for each purchase with the day on which its end is known."""
+    last = given.count - np.uint8(1)
+    rows = np.arange(len(last))
+    late = given.late > 0
+    # The last payment is the last instalment's, or the one that is paid late.
+    paid = last * np.uint16(EVERY_DAYS) - given.advance(rows, last)
+    cured = given.late * np.uint16(EVERY_DAYS) + given.delay
+    paid = np.where(late, np.where(given.late == last, cured, np.maximum(paid, cured)), paid)
+    return pl.DataFrame(
+        {
+            "number": given.number.astype(np.uint32),
+            "missed": given.missed,
+            LAG: np.where(given.missed > 0, given.charge_off, paid).astype(np.uint16),
+        }
+    )
+
+
+OUTCOMES: dict[str, Callable[[Loans], pl.DataFrame]] = {
+    "installments": installment_outcomes,
+    "outcomes": loan_outcomes,
+}
+
+
+# -- rows -----------------------------------------------------------------------------------------------------------
+
+
+def installment_rows(known: pl.DataFrame, day: date, keys: dict[str, np.uint64]) -> pl.DataFrame:
+    """Return the columns of `installments`."""
+    position, status = known["position"].to_numpy(), known["status"].to_numpy()
+    bought = known[EVENT_DAY].to_physical().to_numpy()
+    due = bought + position.astype(np.int32) * EVERY_DAYS
+    cents = known["cents"].to_numpy()
+    paid = (status == ON_TIME) | (status == LATE)
+    today = pl.lit(day)
+    overdue = ((status == LATE) | (status == CHARGED_OFF)) & (day.toordinal() - _EPOCH - due > FEE_AFTER_DAYS)
+    fee = np.where(overdue, np.minimum(FEE, cents // FEE_SHARE), 0)
+    transaction, installment = transaction_ids(known[EVENT_DAY], known["number"].to_numpy(), position + np.uint8(1))
+    return pl.DataFrame(
+        {
+            "installment_id": installment,
+            "transaction_id": transaction,
+            "customer_id": inline_text(customer_views(known["customer"].to_numpy(), keys)),
+            "installment_number": position + np.uint8(1),
+            "due_date": pl.Series(due).cast(pl.Date),
+            "amount_due": cents / 100,
+            "autopay": known["autopay"],
+            "payment_status": status,
+            "amount_paid": np.where(paid, cents, 0) / 100,
+            "late_fee_amount": fee / 100,
+            "paid": paid,
+        }
+    ).select(
+        pl.exclude("paid"),
+        pl.when("paid").then(today).alias("paid_date"),
+        today.alias("status_date"),
+    )
+
+
+def loan_rows(known: pl.DataFrame, day: date, _: dict[str, np.uint64]) -> pl.DataFrame:
+    """Return the columns of `outcomes`."""
+    missed = pl.col("missed").cast(pl.UInt16)
+    transaction, _ids = transaction_ids(known[EVENT_DAY], known["number"].to_numpy())
+    return known.select(
+        transaction.alias("transaction_id"),
+        pl.col(EVENT_DAY).alias("purchase_date"),
+        (missed > 0).alias("will_default"),
+        pl.when(missed > 0).then(missed * EVERY_DAYS).alias("days_to_first_missed_payment"),
+        pl.lit(day).alias("outcome_known_date"),
+        (missed > 0).cast(pl.UInt8).alias("outcome"),
+    )
+
+
+ROWS: dict[str, Callable[[pl.DataFrame, date, dict[str, np.uint64]], pl.DataFrame]] = {
+    "installments": installment_rows,
+    "outcomes": loan_rows,
+}
+
+_EPOCH = date(1970, 1, 1).toordinal()
+
+
+# -- snapshots ------------------------------------------------------------------------------------------------------
+
+
+def standing(rows: pl.LazyFrame, day: date) -> pl.LazyFrame:
+    """Return how the instalments of each purchase stand at the end of a day.
+
+    Args:
+        rows: Rows of `installments` up to the day.
+        day: The day; days past due are counted to it.
+    """
+    # The categories of payment_status stand in the order of an instalment's life, so the latest is the largest.
+    status = pl.col("payment_status").to_physical()
+    each = rows.group_by("transaction_id", "installment_number").agg(
+        status.max().alias("status"),
+        pl.col("due_date").first(),
+        pl.col("status_date").max(),
+        pl.col("amount_paid").max(),
+        pl.col("late_fee_amount").max(),
+    )
+    due = pl.col("due_date") <= day
+    paid = pl.col("status").is_in([ON_TIME, LATE])
+    unpaid_since = pl.col("due_date").filter(due & ~paid).min()
+    newest = pl.struct("status_date", "status").max()
+    return each.group_by("transaction_id").agg(
+        due.sum().cast(pl.UInt8).alias("installments_due"),
+        paid.sum().cast(pl.UInt8).alias("installments_paid"),
+        (pl.col("status") == LATE).sum().cast(pl.UInt8).alias("installments_paid_late"),
+        pl.col("amount_paid").sum().round(2),
+        pl.col("late_fee_amount").sum().round(2).alias("late_fees"),
+        (pl.lit(day) - unpaid_since).dt.total_days().fill_null(0).cast(pl.UInt16).alias("days_past_due"),
+        newest.struct.field("status").cat.to(pl.Enum(PAYMENT_STATUSES)).alias("payment_status"),
+        newest.struct.field("status_date"),
+    )
