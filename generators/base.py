@@ -19,7 +19,7 @@ from generators.errors import CalendarError, DataError, UnknownNameError
 from generators.intraday import DayArrivals, IntradayProfile
 from generators.labels import EVENT_DAY, LAG, OutcomeStore
 from generators.randomness import stream
-from generators.schema import TableSchema
+from generators.schema import Column, TableSchema
 from generators.volume import VolumeModel
 
 ConfigT = TypeVar("ConfigT", bound=GeneratorConfig)
@@ -217,7 +217,8 @@ class BaseGenerator(ABC, Generic[ConfigT]):
     def label_rows(self, table: str, known: pl.DataFrame, day: date) -> pl.DataFrame:
         """Return the columns of a label table from compact outcomes that become known on a day, row by row.
 
-        It is given all of them, or slices where they are many. Columns may stand in any order; an enum column may be given as codes. The default returns the outcomes.
+        It is given all of them, or slices where they are many. Columns may stand in any order; an enum column may be
+        given as codes. The default returns the outcomes.
 
         Args:
             table: The label table's name.
@@ -425,9 +426,7 @@ class BaseGenerator(ABC, Generic[ConfigT]):
                 frame.insert_column(self.events.names.index(name), column(first, frame.height))
         if self.config.label_mode is LabelMode.live and self._later:
             # Each condition reads the columns as they were: all of them are evaluated in one pass.
-            frame = frame.with_columns(
-                pl.when(c.known_at <= day).then(pl.col(c.name)).alias(c.name) for c in self._later
-            )
+            frame = frame.with_columns(column.shown_on(day) for column in self._later)
         return frame
 
     def _record_ids(self, first: int, rows: int) -> pl.Series:
@@ -445,7 +444,7 @@ class BaseGenerator(ABC, Generic[ConfigT]):
         return pl.Schema({k: v for k, v in self._schema.items() if k not in ("record_id", "generator")})
 
     @cached_property
-    def _later(self) -> list[Any]:
+    def _later(self) -> list[Column]:
         return [c for c in self.events if c.known_at is not None]
 
 

@@ -84,14 +84,19 @@ class OutcomeStore:
             kept = self._sorted(found.frame, lag)  # half of what is held is known already
         else:
             frame = self._make(event_day)
-            lags = frame[LAG]
-            if frame.height and not 0 <= lags.min() <= lags.max() <= self._window:  # type: ignore[operator]
-                raise ValueError(
-                    f"lags of {event_day}: {lags.min()} to {lags.max()}; allowed: 0 to the window of {self._window} days"
-                )
+            self._check(event_day, frame)
             kept = self._sorted(frame, lag)
         self._keep(event_day, kept, day)
         return kept
+
+    def _check(self, event_day: date, frame: pl.DataFrame) -> None:
+        if frame.is_empty():
+            return
+        lags = frame[LAG].to_numpy()
+        if lags.min() < 0 or lags.max() > self._window:
+            raise ValueError(
+                f"lags of {event_day}: {lags.min()} to {lags.max()}; allowed: 0 to the window of {self._window} days"
+            )
 
     def _sorted(self, frame: pl.DataFrame, floor: int) -> _Outcomes:
         frame = frame.filter(pl.col(LAG) >= floor)

@@ -62,6 +62,8 @@ class Stamp:
     day: date
     expected_rows: float | None = None
     volume_noise: float = 0.0
+    events_from: date | None = None
+    """Labels: the first event day whose facts are in the partition."""
 
 
 @dataclass(frozen=True)
@@ -331,7 +333,7 @@ def _make_footer(stats: PartitionStats, ref: TableRef, stamp: Stamp) -> Footer:
         package_version=simtom_pipelines.__version__,
         rows=stats.rows,
         fingerprint=stamp.fingerprint,
-        statistics=stats.result(),
+        statistics=stats.result() | ({"events_from": stamp.events_from.isoformat()} if stamp.events_from else {}),
         preview=stats.preview,
     )
 

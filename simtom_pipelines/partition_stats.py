@@ -54,7 +54,9 @@ class PartitionStats:
         self._sorted = True
         self._outside = 0
         self._problems: dict[str, str] = {}
-        self._keys: dict[str, list[NDArray[np.uint64]]] = {c.name: [] for c in schema if c.unique}
+        self._keys: dict[tuple[str, ...], list[NDArray[np.uint64]]] = {(c.name,): [] for c in schema if c.unique}
+        if schema.key:
+            self._keys.setdefault(schema.key, [])
         self._bounded = [c for c in schema if c.ge is not None or c.le is not None]
         self._strict = [c.name for c in schema if not c.nullable]
 
@@ -71,8 +73,8 @@ class PartitionStats:
             if nulls := frame[name].null_count():
                 self._problems.setdefault(f"{name} not null", f"{name}: {nulls} nulls")
         self._bounds(frame)
-        for name, parts in self._keys.items():
-            parts.append(frame[name].hash().to_numpy())
+        for key, parts in self._keys.items():
+            parts.append((frame[key[0]].hash() if len(key) == 1 else frame.select(key).hash_rows()).to_numpy())
         if self.timezone is not None and "timestamp" in frame.columns:
             self._times(frame["timestamp"])
 
@@ -123,7 +125,7 @@ class PartitionStats:
         }
 
     def _checks(self) -> dict[str, Any]:
-        duplicates = {n: d for n, parts in self._keys.items() if (d := _duplicates(parts))}
+        duplicates = {", ".join(key): d for key, parts in self._keys.items() if (d := _duplicates(parts))}
         checks: dict[str, Any] = {
             "schema": {"passed": not self._problems, "problems": list(self._problems.values())},
             "keys": {"passed": not duplicates, "duplicates": duplicates},

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from generators.base import BaseGenerator, Batch, Process
-from generators.config import GeneratorConfig, HolidayProfile, LabelMode
+from generators.config import GeneratorConfig, HolidayProfile
 from generators.ecommerce import bnpl_dimensions, bnpl_labels, bnpl_tables
 from generators.ecommerce import default_model as model
 from generators.ecommerce.bnpl_ids import account_text, customer_views, device_text, id_keys
@@ -433,8 +433,8 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
         return batch.rng("will_default").random(batch.n, dtype=np.float32) < p
 
     def _status(self, batch: Batch) -> NDArray[np.uint8]:
-        if self.config.status_mode == "completed" or self.config.label_mode is LabelMode.live:
-            return np.zeros(batch.n, np.uint8)  # at event time every purchase is a completed one
+        if self.config.status_mode == "completed":
+            return np.zeros(batch.n, np.uint8)
         return pick_table(LIFECYCLE)[lanes(batch, "status")]
 
     # -- frame ----------------------------------------------------------------------------------------------------

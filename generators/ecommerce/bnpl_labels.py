@@ -36,7 +36,7 @@ CHARGE_OFF_DAYS = 60
 """Days from the due date of the first missed instalment to the charge-off."""
 AUTOPAY_SHARE = 0.85
 EARLY_DAYS = 4
-"""Without autopay an instalment is paid 0 to 3 days before it is due."""
+"""Without autopay an instalment is paid 0 to 3 days before it is due; two bits hold them."""
 CURE = 0.18
 """Late payments come 1 + G days after the due date, G geometric with this parameter, at most `LATEST` days."""
 LATEST = 45
@@ -86,7 +86,8 @@ class Loans:
 
     def advance(self, rows: NDArray[np.int64], position: U8) -> U8:
         """Return (m,) days by which instalments are paid before they are due."""
-        return ((self.early[rows] >> (position.astype(np.uint64) * np.uint64(2))) & np.uint64(3)).astype(np.uint8)
+        bits = self.early[rows] >> (position.astype(np.uint64) * np.uint64(2))
+        return (bits & np.uint64(EARLY_DAYS - 1)).astype(np.uint8)
 
 
 def loans(
@@ -149,7 +150,7 @@ def _delay_table() -> U8:
     """(65,536,) days past due by 16-bit draw: min(1 + G, 45), G >= 1 geometric."""
     middles = (np.arange(LANES) + 0.5) / LANES
     geometric = np.ceil(np.log1p(-middles) / np.log1p(-CURE))
-    return np.minimum(1 + geometric, LATEST).astype(np.uint8)
+    return np.asarray(np.minimum(1 + geometric, LATEST), np.uint8)
 
 
 # -- compact outcomes ---------------------------------------------------------------------------------------------
@@ -309,7 +310,8 @@ def standing(rows: pl.LazyFrame, day: date) -> pl.LazyFrame:
     due = pl.col("due_date") <= day
     paid = pl.col("status").is_in([ON_TIME, LATE])
     unpaid_since = pl.col("due_date").filter(due & ~paid).min()
-    newest = pl.struct("status_date", "status").max()
+    changed = pl.col("status_date").max()
+    newest = pl.col("status").filter(pl.col("status_date") == changed).max()
     return each.group_by("transaction_id").agg(
         due.sum().cast(pl.UInt8).alias("installments_due"),
         paid.sum().cast(pl.UInt8).alias("installments_paid"),
@@ -317,6 +319,6 @@ def standing(rows: pl.LazyFrame, day: date) -> pl.LazyFrame:
         pl.col("amount_paid").sum().round(2),
         pl.col("late_fee_amount").sum().round(2).alias("late_fees"),
         (pl.lit(day) - unpaid_since).dt.total_days().fill_null(0).cast(pl.UInt16).alias("days_past_due"),
-        newest.struct.field("status").cat.to(pl.Enum(PAYMENT_STATUSES)).alias("payment_status"),
-        newest.struct.field("status_date"),
+        newest.cat.to(pl.Enum(PAYMENT_STATUSES)).alias("payment_status"),
+        changed,
     )

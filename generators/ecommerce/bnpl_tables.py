@@ -19,6 +19,8 @@ CURRENCIES = {
     "IE": "EUR", "FI": "EUR", "PT": "EUR", "CA": "CAD", "AU": "AUD", "NZ": "NZD", "SE": "SEK", "NO": "NOK", "DK": "DKK",
     "PL": "PLN", "CH": "CHF", "BR": "BRL", "MX": "MXN", "IN": "INR", "JP": "JPY",
 }  # fmt: skip
+RETURN_DAYS = 30
+"""Days after a purchase on which it is known whether it was returned or cancelled."""
 CURRENCY_CODES = tuple(dict.fromkeys(CURRENCIES.values()))
 
 _DAY = pl.col("timestamp").dt.date()
@@ -60,7 +62,16 @@ TRANSACTIONS = TableSchema(
             source=GUIDE,
         ),
         Column("currency", pl.Enum(CURRENCY_CODES), "ISO 4217 code of the country's currency."),
-        Column("status", pl.Enum(STATUSES), "completed, or with status_mode 'lifecycle' also returned and cancelled."),
+        Column(
+            "status",
+            pl.Enum(STATUSES),
+            "completed, or with status_mode 'lifecycle' also returned and cancelled.",
+            known_at=pl.when(pl.col("status") == "completed")
+            .then(_DAY)
+            .otherwise(_DAY + pl.duration(days=RETURN_DAYS)),
+            known=f"returned and cancelled {RETURN_DAYS} days after the purchase, completed until then",
+            initial="completed",
+        ),
         Column("risk_scenario", pl.Enum(SCENARIOS), "Behaviour behind the purchase.", source=GUIDE),
         Column("risk_score", pl.Float64, "Weighted sum of six risk factors.", ge=0, le=1, source=GUIDE),
         Column("risk_level", pl.Enum(default_model.LEVELS), "low < 0.3 <= medium < 0.6 <= high < 0.8 <= very_high."),
@@ -80,6 +91,7 @@ TRANSACTIONS = TableSchema(
             "Whether an instalment will stay unpaid for 60 days.",
             nullable=True,
             known_at=OUTCOME_KNOWN,
+            known="60 days after the first missed instalment was due, else when the last one is",
         ),
         Column(
             "days_to_first_missed_payment",
@@ -90,6 +102,7 @@ TRANSACTIONS = TableSchema(
             le=322,
             nullable=True,
             known_at=OUTCOME_KNOWN,
+            known="60 days after the first missed instalment was due, else when the last one is",
         ),
         Column("customer_age_bracket", pl.Enum(customers.AGE_BRACKETS), "Age on the day.", unit="years"),
         Column("customer_tenure_days", pl.UInt16, "Days since sign-up.", unit="days", ge=0),
@@ -157,14 +170,16 @@ INSTALLMENTS = TableSchema(
         Column(
             "payment_status",
             pl.Enum(PAYMENT_STATUSES),
-            "scheduled at the purchase; paid_on_time by the due date; missed the day after it; paid_late 2 to 45 days after it; charged_off 60 days after the first unpaid one was due.",
+            "scheduled at the purchase; paid_on_time by the due date; missed the day after it; paid_late 2 to 45 days "
+            "after it; charged_off 60 days after the first unpaid one was due.",
         ),
         Column("paid_date", pl.Date, "Day of payment; null while unpaid.", nullable=True),
         Column("amount_paid", pl.Float64, "amount_due once paid, else 0.", unit="USD", ge=0),
         Column(
             "late_fee_amount",
             pl.Float64,
-            "7, at most a quarter of the instalment, where more than 10 days pass from the due date to the payment or the charge-off.",
+            "7, at most a quarter of the instalment, where more than 10 days pass from the due date to the payment or "
+            "the charge-off.",
             unit="USD",
             ge=0,
             le=7,
