@@ -101,12 +101,14 @@ def inline_text(views: NDArray[Any]) -> pl.Series:
 def row_text(rows: NDArray[np.uint32], start: int, length: int) -> pl.Series:
     """Return a String series from fixed-width rows: bytes [start, start + length) of each row of (n, width) words."""
     count, width = len(rows), rows.shape[1] * 4
-    views = np.empty((count, 4), np.int32)
+    # A view is four words: length, the first four characters, the buffer's number and the offset in it.
+    views = np.zeros((count, 4), np.uint32)
     views[:, 0] = length
-    if count:
-        views[:, 1] = rows.view(np.uint8).reshape(count, width)[:, start : start + 4].copy().view(np.int32).ravel()
-    views[:, 2] = 0
-    views[:, 3] = np.arange(start, start + count * width, width, dtype=np.int64)
+    first, shift = divmod(start, 4)
+    views[:, 1] = rows[:, first] >> np.uint32(8 * shift)
+    if shift:
+        views[:, 1] |= rows[:, first + 1] << np.uint32(32 - 8 * shift)
+    views[:, 3] = np.arange(start, start + count * width, width, dtype=np.uint32)
     array = pa.Array.from_buffers(pa.string_view(), count, [None, pa.py_buffer(views), pa.py_buffer(rows)])
     return pl.Series(values=pl.from_arrow(array))
 

@@ -99,7 +99,8 @@ class OutcomeStore:
             )
 
     def _sorted(self, frame: pl.DataFrame, floor: int) -> _Outcomes:
-        frame = frame.filter(pl.col(LAG) >= floor)
+        if floor:
+            frame = frame.filter(pl.col(LAG) >= floor)
         if not frame[LAG].is_sorted():
             frame = frame.sort(LAG, maintain_order=True)
         bounds = np.searchsorted(frame[LAG].to_numpy(), np.arange(self._window + 2))

@@ -41,24 +41,33 @@ def account_text(customer: NDArray[np.uint16], which: NDArray[np.uint8]) -> pl.S
 
 
 def transaction_ids(
-    days: pl.Series, numbers: NDArray[np.uint32], installments: NDArray[np.uint8] | None = None
+    days: NDArray[np.int32],
+    numbers: NDArray[np.uint32],
+    runs: NDArray[np.int64] | None = None,
+    installments: NDArray[np.uint8] | None = None,
 ) -> tuple[pl.Series, pl.Series]:
-    """Return ids of (n,) transactions of several days, and of their instalments: ``_`` and two digits more.
+    """Return ids of transactions of several days, and of their instalments: ``_`` and two digits more.
 
     Args:
-        days: (n,) dates; the rows of a day stand together.
-        numbers: (n,) numbers that name the transactions within their day.
-        installments: (n,) numbers of the instalments; 0 where they are not wanted.
+        days: (m,) days since 1970-01-01; those of a day stand together.
+        numbers: (m,) numbers that name the transactions within their day.
+        runs: (m,) rows of each transaction, n in all; None: one each.
+        installments: (n,) numbers of the instalments; None: 0.
     """
-    runs = days.rle().struct.unnest()
-    texts = [f"...txn_{day:%Y%m%d}_".encode() for day in runs["value"]]
-    rows = np.empty((len(numbers), 7), np.uint32)
-    stamps = np.frombuffer(b"".join(texts), np.uint32).reshape(-1, 4)
-    rows[:, :4] = np.repeat(stamps, runs["len"].to_numpy(), axis=0)
+    new_day = np.flatnonzero(np.append(True, days[1:] != days[:-1]))[: len(days)]
+    stamps = "".join(f"...txn_{day.item():%Y%m%d}_" for day in days[new_day].astype("datetime64[D]"))
+    rows = np.empty((len(days), 7), np.uint32)
+    rows[:, :4] = np.repeat(
+        np.frombuffer(stamps.encode(), np.uint32).reshape(-1, 4), np.diff(np.append(new_day, len(days))), axis=0
+    )
     quads = hex_quads()
     rows[:, 4] = quads[numbers >> 16]
     rows[:, 5] = quads[numbers & 0xFFFF]
-    rows[:, 6] = _ending_words()[0 if installments is None else installments]
+    rows[:, 6] = _ending_words()[0]
+    if runs is not None:
+        rows = np.repeat(rows, runs, axis=0)
+    if installments is not None:
+        rows[:, 6] = _ending_words()[installments]
     return row_text(rows, 3, 21), row_text(rows, 3, 24)
 
 

@@ -25,6 +25,7 @@ from generators.identifiers import inline_text
 from generators.labels import EVENT_DAY, LAG
 from generators.randomness import F64, LANES, hash64, hash_key
 
+I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
 U16 = NDArray[np.uint16]
 U32 = NDArray[np.uint32]
@@ -69,7 +70,7 @@ class Loans:
     """
 
     number: U64
-    customer: NDArray[np.int64]
+    customer: I64
     cents: U32
     first_cents: U32
     count: U8
@@ -84,7 +85,7 @@ class Loans:
         """(n,) days from the purchase to the charge-off of those that miss an instalment."""
         return self.missed * np.uint16(EVERY_DAYS) + np.uint16(CHARGE_OFF_DAYS)
 
-    def advance(self, rows: NDArray[np.int64], position: U8) -> U8:
+    def advance(self, rows: I64, position: U8) -> U8:
         """Return (m,) days by which instalments are paid before they are due."""
         bits = self.early[rows] >> (position.astype(np.uint64) * np.uint64(2))
         return (bits & np.uint64(EARLY_DAYS - 1)).astype(np.uint8)
@@ -94,7 +95,7 @@ def loans(
     batch: Batch,
     *,
     number: U64,
-    customer: NDArray[np.int64],
+    customer: I64,
     account: U8,
     cents: U32,
     first_cents: U32,
@@ -133,7 +134,7 @@ def loans(
     )
 
 
-def _autopay(batch: Batch, customer: NDArray[np.int64], account: U8) -> NDArray[np.bool_]:
+def _autopay(batch: Batch, customer: I64, account: U8) -> NDArray[np.bool_]:
     key = hash_key(batch.seed, batch.generator, "account", "autopay")
     share = np.uint64(int(AUTOPAY_SHARE * LANES))
     return hash64(key, customer * 2 + account) >> np.uint64(48) < share
@@ -157,54 +158,72 @@ def _delay_table() -> U8:
 
 
 def installment_outcomes(given: Loans) -> pl.DataFrame:
-    """Return a row for each status that each instalment takes, with its lag."""
-    count = given.count.astype(np.int64)
-    loan = np.repeat(np.arange(len(count)), count)
-    position = (np.arange(len(loan)) - np.repeat(np.cumsum(count) - count, count)).astype(np.uint8)
-    due = position * np.uint16(EVERY_DAYS)
-    missed, late = given.missed[loan], (given.late[loan] == position) & (position > 0)
-    unpaid = np.flatnonzero((missed > 0) & (position >= missed))
-    paid = np.flatnonzero((missed == 0) | (position < missed))
-    lag = due[paid].astype(np.int16)
-    lag -= np.where(position[paid] > 0, given.advance(loan[paid], position[paid]), 0)
-    late_paid = late[paid]
-    lag[late_paid] = due[paid][late_paid] + given.delay[loan[paid][late_paid]]
-    charged = given.charge_off[loan[unpaid]]
-    overdue = np.sort(np.concatenate([unpaid[due[unpaid] < charged], np.flatnonzero(late)]))
-    rows = np.concatenate([np.arange(len(loan)), paid, overdue, unpaid])
-    lags = np.concatenate([np.zeros(len(loan), np.uint16), lag.astype(np.uint16), due[overdue] + np.uint16(1), charged])
-    statuses = np.concatenate(
-        [
-            np.full(len(loan), SCHEDULED, np.uint8),
-            np.where(late_paid, LATE, ON_TIME).astype(np.uint8),
-            np.full(len(overdue), MISSED, np.uint8),
-            np.full(len(unpaid), CHARGED_OFF, np.uint8),
-        ]
-    )
-    order = np.argsort(lags, kind="stable")
-    rows, owner = rows[order], loan[rows[order]]
+    """Return a row for each status that each instalment takes, by its lag: a loan's first rows stand together."""
+    first, later = _first_statuses(given), _later_statuses(given)
+    loan = np.concatenate([first[0], later[0]])
+    position = np.concatenate([first[1], later[1]])
     return pl.DataFrame(
         {
-            "number": given.number.astype(np.uint32)[owner],
-            "customer": given.customer[owner],
-            "cents": _cents_due(given, loan, position)[rows],
-            "position": position[rows],
-            "status": statuses[order],
-            "autopay": given.autopay[owner],
-            LAG: lags[order],
+            "number": given.number.astype(np.uint32)[loan],
+            "customer": given.customer[loan],
+            "cents": _cents_due(given, loan, position),
+            "position": position,
+            "status": np.concatenate([first[2], later[2]]),
+            "autopay": given.autopay[loan],
+            LAG: np.concatenate([first[3], later[3]]),
         }
     )
 
 
-def _cents_due(given: Loans, loan: NDArray[np.int64], position: U8) -> U32:
+def _first_statuses(given: Loans) -> tuple[I64, U8, U8, U16]:
+    """Return (loan, position, status, lag) of the day of the purchase: the schedule, and the payment at checkout."""
+    rows = given.count + np.uint8(1)
+    loan, turn = _numbered(rows)
+    paid = turn == given.count[loan]
+    turn[paid] = 0
+    return loan, turn, np.where(paid, ON_TIME, SCHEDULED).astype(np.uint8), np.zeros(len(loan), np.uint16)
+
+
+def _later_statuses(given: Loans) -> tuple[I64, U8, U8, U16]:
+    """Return (loan, position, status, lag) of what follows, in order of lag: paid, missed, charged off."""
+    loan, position = _numbered(given.count - np.uint8(1))
+    position += np.uint8(1)
+    due = position * np.uint16(EVERY_DAYS)
+    missed = np.repeat(given.missed, given.count - np.uint8(1))
+    is_late = np.repeat(given.late, given.count - np.uint8(1)) == position
+    is_unpaid = (missed > 0) & (position >= missed)
+    unpaid, late = np.flatnonzero(is_unpaid), np.flatnonzero(is_late)
+    lag = due - given.advance(loan, position)
+    lag[late] = due[late] + given.delay[loan[late]]
+    status = np.full(len(loan), ON_TIME, np.uint8)
+    status[late] = LATE
+    charged = given.charge_off[loan[unpaid]]
+    lag[unpaid], status[unpaid] = charged, CHARGED_OFF
+    overdue = np.sort(np.concatenate([unpaid[due[unpaid] < charged], late]))
+    row = np.concatenate([np.arange(len(loan)), overdue])
+    lag = np.concatenate([lag, due[overdue] + np.uint16(1)])
+    status = np.concatenate([status, np.full(len(overdue), MISSED, np.uint8)])
+    order = np.argsort(lag, kind="stable")
+    row = row[order]
+    return loan[row], position[row], status[order], lag[order]
+
+
+def _numbered(counts: U8) -> tuple[I64, U8]:
+    """Return the owner of each of sum(counts) rows, and the row's number within its owner."""
+    ends = np.cumsum(counts, dtype=np.int64)
+    owner = np.repeat(np.arange(len(counts)), counts)
+    first = np.repeat((ends - counts).astype(np.uint32), counts)
+    return owner, (np.arange(len(owner), dtype=np.uint32) - first).astype(np.uint8)
+
+
+def _cents_due(given: Loans, loan: I64, position: U8) -> U32:
     """Return (m,) cents due of instalments: the rest in equal parts, what is left over on the last."""
-    parts = given.count - np.uint32(1)
-    rest = given.cents - given.first_cents
-    part, over = np.divmod(rest, parts)
+    last = given.count - np.uint8(1)
+    part, over = np.divmod(given.cents - given.first_cents, last)
     due = part[loan]
-    due[position == 0] = given.first_cents
-    due[position == given.count[loan] - 1] += over
-    return due
+    over = over[loan]
+    due += np.where(position == last[loan], over, np.uint32(0))
+    return np.where(position == 0, given.first_cents[loan], due)
 
 
 def loan_outcomes(given: Loans) -> pl.DataFrame:
@@ -244,12 +263,16 @@ def installment_rows(known: pl.DataFrame, day: date, keys: dict[str, np.uint64])
     today = pl.lit(day)
     overdue = ((status == LATE) | (status == CHARGED_OFF)) & (day.toordinal() - _EPOCH - due > FEE_AFTER_DAYS)
     fee = np.where(overdue, np.minimum(FEE, cents // FEE_SHARE), 0)
-    transaction, installment = transaction_ids(known[EVENT_DAY], known["number"].to_numpy(), position + np.uint8(1))
+    number, customer = known["number"].to_numpy(), known["customer"].to_numpy()
+    # Rows of one loan stand together where there are several: ids are rendered once for each run of them.
+    starts = np.flatnonzero(np.append(True, (number[1:] != number[:-1]) | (bought[1:] != bought[:-1])))[: len(number)]
+    runs = np.diff(np.append(starts, len(number)))
+    transaction, installment = transaction_ids(bought[starts], number[starts], runs, position + np.uint8(1))
     return pl.DataFrame(
         {
             "installment_id": installment,
             "transaction_id": transaction,
-            "customer_id": inline_text(customer_views(known["customer"].to_numpy(), keys)),
+            "customer_id": inline_text(np.repeat(customer_views(customer[starts], keys), runs, axis=0)),
             "installment_number": position + np.uint8(1),
             "due_date": pl.Series(due).cast(pl.Date),
             "amount_due": cents / 100,
@@ -266,10 +289,10 @@ def installment_rows(known: pl.DataFrame, day: date, keys: dict[str, np.uint64])
     )
 
 
-def loan_rows(known: pl.DataFrame, day: date, _: dict[str, np.uint64]) -> pl.DataFrame:
+def loan_rows(known: pl.DataFrame, day: date, _keys: dict[str, np.uint64]) -> pl.DataFrame:
     """Return the columns of `outcomes`."""
     missed = pl.col("missed").cast(pl.UInt16)
-    transaction, _ids = transaction_ids(known[EVENT_DAY], known["number"].to_numpy())
+    transaction, _ = transaction_ids(known[EVENT_DAY].to_physical().to_numpy(), known["number"].to_numpy())
     return known.select(
         transaction.alias("transaction_id"),
         pl.col(EVENT_DAY).alias("purchase_date"),
