@@ -81,7 +81,7 @@ class TwoProcessGenerator(BaseGenerator[GeneratorConfig]):
         if table != "reports":
             return super().outcomes(table, day)
         row = np.repeat(np.arange(0, int(self.plan(day).sizes.sum()), 3), 2).astype(np.uint32)
-        lag = stream(self.config.seed, self.name, day, "report").integers(0, REPORT_DAYS // 2, len(row))
+        lag = stream(self.config.seed, self.name, day, "report").integers(1, REPORT_DAYS // 2 + 1, len(row))
         grade = np.tile([0, 1], len(row) // 2).astype(np.uint8)
         return pl.DataFrame({"row": row, "grade": grade, "lag": (lag + grade * REPORT_DAYS // 2).astype(np.uint8)})
 
