@@ -293,11 +293,8 @@ def expected() -> str:
 
 def test_processes_agree_whatever_their_environment(expected: str) -> None:
     assert len(expected.splitlines()) >= sum(len(info.tables) for info in list_generators())
-    for environment in (
-        {"PYTHONHASHSEED": "1", "TZ": "Asia/Tokyo"},
-        {"PYTHONHASHSEED": "2", "POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"},
-    ):
-        assert _probe(environment) == expected
+    other = {"PYTHONHASHSEED": "1", "TZ": "Asia/Tokyo", "POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    assert _probe(other) == expected
 
 
 def test_faked_system_date_changes_nothing(expected: str) -> None:
