@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from generators.identifiers import base32_views, base32_words, permute, row_text
+from generators.identifiers import base32_digits, base32_views, base32_words, permute, row_text
 from generators.randomness import hash_key
 
 
@@ -24,9 +24,10 @@ def device_text(number: NDArray[np.uint64], keys: dict[str, np.uint64]) -> pl.Se
     """Return the ids of (n,) devices."""
     shown = permute(number, 55, keys["device"])
     rows = np.empty((len(number), 4), np.uint32)
-    rows[:, :3] = base32_views("dev_", shown & np.uint64((1 << 40) - 1)).view(np.uint32)[:, 1:]
+    rows[:, 0] = np.frombuffer(b"dev_", np.uint32)[0]
+    base32_digits(rows.view(np.uint16)[:, 2:6], shown)
     rows[:, 3] = base32_words("_", shown >> np.uint64(40))
-    return row_text(rows, 0, 16)
+    return row_text(rows, 0, 16, head="dev_")
 
 
 def account_text(customer: NDArray[np.uint16], which: NDArray[np.uint8]) -> pl.Series:
