@@ -411,7 +411,7 @@ class BaseGenerator(ABC, Generic[ConfigT]):
         return pl.Series("record_id", np.arange(first, first + rows, dtype=np.uint32))
 
     def _generator_names(self, _: int, rows: int) -> pl.Series:
-        return pl.repeat(self.name, rows, dtype=pl.String, eager=True).alias("generator")
+        return pl.Series("generator", [self.name]).new_from_index(0, rows)
 
     @cached_property
     def _schema(self) -> pl.Schema:

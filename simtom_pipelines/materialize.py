@@ -14,7 +14,8 @@ from generators import fingerprint
 from generators.base import BaseGenerator, check_day
 from generators.schema import TableSchema
 from simtom_pipelines.datasets import DatasetSpec, find_table
-from simtom_pipelines.lake import IfExists, LakeError, ParquetLake, Partition, Stamp, TableRef
+from simtom_pipelines.lake import IfExists, LakeError, ParquetLake, Partition, Stamp, TableRef, statistics
+from simtom_pipelines.partition_stats import PartitionStats
 
 AHEAD = 2
 """Frames that are generated ahead of the writer: a small day is one, a large one a frame a slice."""
@@ -99,6 +100,7 @@ class _Opened:
 
     day: date
     stamp: Stamp
+    statistics: PartitionStats
 
 
 _DAY_ENDS = object()
@@ -136,8 +138,9 @@ class _Pipeline:
         if kept is not None:
             self._put(kept)
             return
-        self._put(_Opened(day, stamp))
-        for frame in self.generator.batches(day):
+        stats = statistics(self.ref, day, stamp)
+        self._put(_Opened(day, stamp, stats))
+        for frame in stats.observing(self.generator.batches(day)):
             self._put(frame)
         self._put(_DAY_ENDS)
 
@@ -186,7 +189,9 @@ class _Pipeline:
                 yield frame
 
         rest = frames()
-        partition = self.lake.write(self.ref, opened.day, rest, opened.stamp, if_exists=self.if_exists)
+        partition = self.lake.write(
+            self.ref, opened.day, rest, opened.stamp, if_exists=self.if_exists, observed=opened.statistics
+        )
         for _ in rest:  # another run has stored the day meanwhile: its frames are not wanted any more
             pass
         return partition

@@ -238,7 +238,7 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
         picks = _category_picks(self.config.market, batch.day.month >= 11, self._sold)
         category = picks[(who.age.astype(np.intp) << 16) + lanes(batch, "product_category")]
         index = (category.astype(np.intp) << 16) + lanes(batch, "product_id")
-        return self.catalogue.picks[index].astype(np.intp)
+        return np.asarray(self.catalogue.picks[index], np.intp)
 
     @cached_property
     def _sold(self) -> tuple[bool, ...]:
@@ -349,7 +349,9 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
             "status": self._status(batch),
         }
 
-    def _scenario(self, batch: Batch, product: Products, account: Accounts, trusted: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _scenario(
+        self, batch: Batch, product: Products, account: Accounts, trusted: NDArray[np.uint8]
+    ) -> NDArray[np.uint8]:
         # Weights: low 0.60, impulse 0.20, stretched 0.15 exp(1.1 (ln util - mean) - 0.42), high risk 0.05 exp(-0.20),
         # times e on a device that is not trusted.
         by_price, by_limit = _stretch_tables(self.catalogue)

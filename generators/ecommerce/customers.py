@@ -349,7 +349,9 @@ class CustomerBase:
     def limits_after(self, who: Customers, which: U8, noise: NDArray[np.uint16], years: I32) -> U8:
         """Return (n,) limit codes after (n,) full years that count."""
         score = (
-            np.float32(-0.55) * who.risk + np.float32(0.27) * who.income_score + np.float32(0.60) * look_up(_normals(), noise)
+            np.float32(-0.55) * who.risk
+            + np.float32(0.27) * who.income_score
+            + np.float32(0.60) * look_up(_normals(), noise)
         )
         # The sum's standard deviation is that of its three parts and the covariance of risk and income.
         code = graded(score * np.float32(1 / _LIMIT_DEVIATION), LIMIT_SHARES)
@@ -365,7 +367,7 @@ class CustomerBase:
         kept = np.round((1.0 - self.yearly_miss) * 256).clip(0, 255).astype(np.uint8)[position]
         full_years = np.minimum(years[rows], 8).astype(np.uint8)
         steps = (words < kept[:, None]) & (np.arange(8, dtype=np.uint8) < full_years[:, None])
-        return np.bitwise_count(steps.view(np.uint64).ravel())  # eight flags a word
+        return np.asarray(np.bitwise_count(steps.view(np.uint64).ravel()), np.uint8)  # eight flags a word
 
 
 def holds_two(draws: NDArray[np.uint16]) -> NDArray[np.bool_]:
