@@ -19,7 +19,7 @@ from generators.errors import CalendarError, DataError, UnknownNameError
 from generators.intraday import DayArrivals, IntradayProfile
 from generators.labels import EVENT_DAY, LAG, OutcomeStore
 from generators.randomness import stream
-from generators.schema import TableSchema
+from generators.schema import Column, TableSchema
 from generators.volume import VolumeModel
 
 ConfigT = TypeVar("ConfigT", bound=GeneratorConfig)
@@ -215,9 +215,10 @@ class BaseGenerator(ABC, Generic[ConfigT]):
         )
 
     def label_rows(self, table: str, known: pl.DataFrame, day: date) -> pl.DataFrame:
-        """Return the columns of a label table from the compact outcomes that become known on a day.
+        """Return the columns of a label table from compact outcomes that become known on a day, row by row.
 
-        Columns may stand in any order; an enum column may be given as codes. The default returns the outcomes.
+        It is given all of them, or slices where they are many. Columns may stand in any order; an enum column may be
+        given as codes. The default returns the outcomes.
 
         Args:
             table: The label table's name.
@@ -225,6 +226,19 @@ class BaseGenerator(ABC, Generic[ConfigT]):
             day: The day on which they become known.
         """
         return known.drop(LAG, EVENT_DAY)
+
+    def fold(self, table: str, rows: pl.LazyFrame, day: date) -> pl.LazyFrame:
+        """Return what a label table says of each event by the end of a day: one row an event that has any.
+
+        The default takes the row that became known last.
+
+        Args:
+            table: The label table's name.
+            rows: Its rows up to the day with a column ``date``, the day on which each became known; in no order.
+            day: The day by which they are known.
+        """
+        key = self.events.primary_key
+        return rows.sort("date", maintain_order=True).group_by(key, maintain_order=True).last().drop("date")
 
     # -- what users call ------------------------------------------------------------------------------------------
 
@@ -287,6 +301,15 @@ class BaseGenerator(ABC, Generic[ConfigT]):
             CalendarError: The day is outside the calendar.
             UnknownNameError: The generator has no such label table.
         """
+        return pl.concat(list(self.label_batches(table, day, start)), rechunk=True)
+
+    def label_batches(self, table: str, day: date, start: date | None = None) -> Iterator[pl.DataFrame]:
+        """Yield the rows of `derive` in order with bounded memory: frames of at most a slice.
+
+        Raises:
+            CalendarError: The day is outside the calendar.
+            UnknownNameError: The generator has no such label table.
+        """
         check_day(day)
         self._set_up()
         schema = self.table(table)
@@ -295,7 +318,8 @@ class BaseGenerator(ABC, Generic[ConfigT]):
             stores[table] = OutcomeStore(partial(self.outcomes, table), schema.window)
         first = max(FIRST_DAY, start) if start is not None else FIRST_DAY
         known = stores[table].known_on(day, first)
-        return self._coded(self.label_rows(table, known, day), schema)
+        for offset in range(0, max(1, known.height), SLICE_ROWS):
+            yield self._coded(self.label_rows(table, known.slice(offset, SLICE_ROWS), day), schema)
 
     def masses(self, day: date) -> NDArray[np.float64]:
         """Return (processes,) mean numbers of rows that `draw` makes of each process on a day.
@@ -402,9 +426,7 @@ class BaseGenerator(ABC, Generic[ConfigT]):
                 frame.insert_column(self.events.names.index(name), column(first, frame.height))
         if self.config.label_mode is LabelMode.live and self._later:
             # Each condition reads the columns as they were: all of them are evaluated in one pass.
-            frame = frame.with_columns(
-                pl.when(c.known_at <= day).then(pl.col(c.name)).alias(c.name) for c in self._later
-            )
+            frame = frame.with_columns(column.shown_on(day) for column in self._later)
         return frame
 
     def _record_ids(self, first: int, rows: int) -> pl.Series:
@@ -422,7 +444,7 @@ class BaseGenerator(ABC, Generic[ConfigT]):
         return pl.Schema({k: v for k, v in self._schema.items() if k not in ("record_id", "generator")})
 
     @cached_property
-    def _later(self) -> list[Any]:
+    def _later(self) -> list[Column]:
         return [c for c in self.events if c.known_at is not None]
 
 

@@ -60,7 +60,7 @@ def _pairs() -> NDArray[np.uint16]:
 
 
 @lru_cache(maxsize=1)
-def _hex_quads() -> NDArray[np.uint32]:
+def hex_quads() -> NDArray[np.uint32]:
     """Four hexadecimal characters for each 16-bit number."""
     return np.frombuffer("".join(f"{i:04x}" for i in range(65_536)).encode(), np.uint32)
 
@@ -120,21 +120,17 @@ def inline_text(views: NDArray[Any]) -> pl.Series:
     return pl.Series(values=pl.from_arrow(array))
 
 
-def row_text(rows: NDArray[np.uint32], start: int, length: int, head: str | None = None) -> pl.Series:
-    """Return a String series from fixed-width rows: bytes [start, start + length) of each row of (n, width) words.
-
-    Args:
-        rows: (n, width) words.
-        start: First byte of the text in a row; with `head` any, else a multiple of 4.
-        length: Bytes of a text, more than `INLINE_BYTES`.
-        head: The first four characters where all texts share them.
-    """
+def row_text(rows: NDArray[np.uint32], start: int, length: int) -> pl.Series:
+    """Return a String series from fixed-width rows: bytes [start, start + length) of each row of (n, width) words."""
     count, width = len(rows), rows.shape[1] * 4
-    views = np.empty((count, 4), np.int32)
+    # A view is four words: length, the first four characters, the buffer's number and the offset in it.
+    views = np.zeros((count, 4), np.uint32)
     views[:, 0] = length
-    views[:, 1] = rows[:, start // 4].view(np.int32) if head is None else np.frombuffer(head.encode(), np.int32)[0]
-    views[:, 2] = 0
-    views[:, 3] = np.arange(start, start + count * width, width, dtype=np.int64)
+    first, shift = divmod(start, 4)
+    views[:, 1] = rows[:, first] >> np.uint32(8 * shift)
+    if shift:
+        views[:, 1] |= rows[:, first + 1] << np.uint32(32 - 8 * shift)
+    views[:, 3] = np.arange(start, start + count * width, width, dtype=np.uint32)
     array = pa.Array.from_buffers(pa.string_view(), count, [None, pa.py_buffer(views), pa.py_buffer(rows)])
     return pl.Series(values=pl.from_arrow(array))
 
@@ -150,7 +146,7 @@ def dated_hex(prefix: str, stamp: str, numbers: U64) -> pl.Series:
     text = f"...{prefix}{stamp}_"  # three bytes of padding put the hexadecimal digits on a word boundary
     rows = np.empty((len(numbers), 6), np.uint32)
     rows[:, :4] = np.frombuffer(text.encode(), np.uint32)
-    table, halves = _hex_quads(), numbers.view(np.uint16).reshape(-1, 4)
+    table, halves = hex_quads(), numbers.view(np.uint16).reshape(-1, 4)
     rows[:, 4] = look_up(table, halves[:, 1])
     rows[:, 5] = look_up(table, halves[:, 0])
-    return row_text(rows, 3, 21, head=prefix)
+    return row_text(rows, 3, 21)

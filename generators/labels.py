@@ -7,7 +7,6 @@ days, so that a range of label days makes each event day's outcomes once and a s
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -17,7 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 STORE_BYTES = 256 * 2**20
-"""Outcomes that a store holds at most; the event day used longest ago leaves first."""
+"""Outcomes that a store holds at most."""
 
 LAG = "lag"
 """Column of outcomes: days from the event's day to the day on which the row becomes known."""
@@ -28,15 +27,23 @@ EVENT_DAY = "event_day"
 
 @dataclass(frozen=True, eq=False)
 class _Outcomes:
-    """The outcomes of one event day, sorted by lag: rows [bounds[k], bounds[k + 1]) become known k days later."""
+    """The outcomes of one event day, sorted by lag: rows [bounds[k], bounds[k + 1]) become known k days later.
+
+    Rows of lags below `floor` have been let go.
+    """
 
     frame: pl.DataFrame
     bounds: NDArray[np.int64]
+    floor: int
     bytes: int
 
 
 class OutcomeStore:
     """Outcomes by event day, made on demand and bounded in bytes.
+
+    A label day reads every event day of its window, so a store that lets go of the one used longest ago would lose all
+    of them in turn as soon as they do not fit. What goes first is what a range that moves on never reads again: rows
+    that are known already, then event days outside the window. What still does not fit is made again each time.
 
     Args:
         make: Returns the outcomes of an event day: compact columns and ``lag``, in any order.
@@ -46,7 +53,7 @@ class OutcomeStore:
 
     def __init__(self, make: Callable[[date], pl.DataFrame], window: int, limit: int = STORE_BYTES) -> None:
         self._make, self._window, self._limit = make, window, limit
-        self._days: OrderedDict[date, _Outcomes] = OrderedDict()
+        self._days: dict[date, _Outcomes] = {}
         self._bytes = 0
 
     def known_on(self, day: date, first: date) -> pl.DataFrame:
@@ -54,30 +61,62 @@ class OutcomeStore:
 
         Rows come in the order of (event day, order of `make`).
         """
-        pieces = []
+        pieces, days, sizes = [], [], []
         for lag in range(min(self._window, (day - first).days), -1, -1):
             event_day = day - timedelta(lag)
-            outcomes = self._outcomes(event_day)
+            outcomes = self._outcomes(event_day, lag, day)
             low, high = outcomes.bounds[lag : lag + 2]
             if low < high:
-                piece = outcomes.frame.slice(low, high - low)
-                pieces.append(piece.with_columns(pl.lit(event_day).alias(EVENT_DAY)))
-        if pieces:
-            return pl.concat(pieces, rechunk=True)
-        return self._outcomes(day).frame.clear().with_columns(pl.lit(None, pl.Date).alias(EVENT_DAY))
+                pieces.append(outcomes.frame.slice(low, high - low))
+                days.append(event_day)
+                sizes.append(high - low)
+        if not pieces:
+            return self._outcomes(day, 0, day).frame.clear().with_columns(pl.lit(None, pl.Date).alias(EVENT_DAY))
+        since = np.repeat(np.array(days, "datetime64[D]"), sizes)
+        return pl.concat(pieces, rechunk=True).with_columns(pl.Series(EVENT_DAY, since))
 
-    def _outcomes(self, day: date) -> _Outcomes:
-        found = self._days.get(day)
-        if found is not None:
-            self._days.move_to_end(day)
-            return found
-        frame = self._make(day).sort(LAG, maintain_order=True)
+    def _outcomes(self, event_day: date, lag: int, day: date) -> _Outcomes:
+        """Return the outcomes of an event day from a lag on, kept where there is room."""
+        found = self._days.get(event_day)
+        if found is not None and found.floor <= lag:
+            if 2 * found.bounds[lag] <= found.frame.height:
+                return found
+            kept = self._sorted(found.frame, lag)  # half of what is held is known already
+        else:
+            frame = self._make(event_day)
+            self._check(event_day, frame)
+            kept = self._sorted(frame, lag)
+        self._keep(event_day, kept, day)
+        return kept
+
+    def _check(self, event_day: date, frame: pl.DataFrame) -> None:
+        if frame.is_empty():
+            return
         lags = frame[LAG].to_numpy()
-        if len(lags) and not 0 <= lags[0] <= lags[-1] <= self._window:
-            raise ValueError(f"lags of {day}: {lags[0]} to {lags[-1]}; allowed: 0 to the window of {self._window} days")
-        bounds = np.searchsorted(lags, np.arange(self._window + 2))
-        found = self._days[day] = _Outcomes(frame, bounds, int(frame.estimated_size()))
-        self._bytes += found.bytes
-        while self._bytes > self._limit and len(self._days) > 1:
-            self._bytes -= self._days.popitem(last=False)[1].bytes
-        return found
+        if lags.min() < 0 or lags.max() > self._window:
+            raise ValueError(
+                f"lags of {event_day}: {lags.min()} to {lags.max()}; allowed: 0 to the window of {self._window} days"
+            )
+
+    def _sorted(self, frame: pl.DataFrame, floor: int) -> _Outcomes:
+        if floor:
+            frame = frame.filter(pl.col(LAG) >= floor)
+        if not frame[LAG].is_sorted():
+            frame = frame.sort(LAG, maintain_order=True)
+        bounds = np.searchsorted(frame[LAG].to_numpy(), np.arange(self._window + 2))
+        return _Outcomes(frame, bounds, floor, int(frame.estimated_size()))
+
+    def _keep(self, event_day: date, made: _Outcomes, day: date) -> None:
+        self._release(event_day)
+        if self._bytes + made.bytes > self._limit:
+            oldest = day - timedelta(self._window)
+            for other in [d for d in self._days if not oldest <= d <= day]:
+                self._release(other)
+        if self._bytes + made.bytes <= self._limit:
+            self._days[event_day] = made
+            self._bytes += made.bytes
+
+    def _release(self, event_day: date) -> None:
+        gone = self._days.pop(event_day, None)
+        if gone is not None:
+            self._bytes -= gone.bytes

@@ -17,6 +17,7 @@ from zlib import crc32
 from generators.base import BaseGenerator
 from generators.config import GeneratorConfig
 from generators.errors import PluginError, UnknownNameError
+from generators.schema import references
 
 ENTRY_POINT_GROUP = "simtom.generators"
 DOMAINS = ("ecommerce", "finance", "healthcare")
@@ -102,6 +103,10 @@ def check_generator(name: str, cls: type[BaseGenerator[Any]]) -> None:
         raise PluginError(f"generator {name!r}: revision {cls.revision!r} is not a positive integer")
     for table in cls.tables:
         table.check()
+        if table.kind == "labels" and not set(cls.tables[0].primary_key) <= set(table.names):
+            key = cls.tables[0].primary_key
+            raise PluginError(f"label table {table.name!r} of {name!r} lacks the key of its events, {key}")
+    references(cls.tables)
 
 
 registry = PluginRegistry()

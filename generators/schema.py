@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from typing import Any, Literal
 
@@ -35,7 +36,10 @@ class Column:
         format: Identifier format of a text column (see `generators.sanitize.format_regex`).
         vocabulary: The text comes from a vocabulary of the generator that is scanned once a seed.
         known_at: Expression over the table's columns that gives the date on which a value becomes known; None: with
-            the event. Where it is later than the event's day, ``label_mode: live`` nulls the value.
+            the event. Where it is later than the event's day, ``label_mode: live`` shows `initial` instead.
+        known: The same for people, for example ``"when the patient is discharged"``.
+        initial: Value shown until a value is known; default: null.
+        refers_to: Table whose rows the values name. Default: the event table or dimension whose key is called so.
         source: Where the rule comes from.
     """
 
@@ -50,6 +54,9 @@ class Column:
     format: str | None = None
     vocabulary: bool = False
     known_at: pl.Expr | None = field(default=None, compare=False)
+    known: str | None = None
+    initial: str | float | bool | None = None
+    refers_to: str | None = None
     source: str | None = None
 
     @property
@@ -65,6 +72,13 @@ class Column:
     def type_name(self) -> str:
         """Return the dtype's short name for people: ``Enum`` without its categories."""
         return "Enum" if isinstance(self.dtype, pl.Enum) else str(self.dtype)
+
+    def shown_on(self, day: date) -> pl.Expr:
+        """Return the column as it was known by the end of a day: values known later give way to `initial`."""
+        if self.known_at is None:
+            return pl.col(self.name)
+        until = pl.lit(self.initial, self.dtype)
+        return pl.when(self.known_at <= day).then(pl.col(self.name)).otherwise(until).alias(self.name)
 
     def check(self) -> None:
         """Raise PluginError where the declaration cannot hold."""
@@ -226,6 +240,39 @@ class TableSchema:
             "required": [c.name for c in self.columns],
             "properties": {c.name: _json_property(c) for c in self.columns},
         }
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A foreign key: every value of `column` in `table` is a value of `key` in `target`."""
+
+    table: TableSchema
+    column: str
+    target: TableSchema
+    key: str
+
+
+def references(tables: Sequence[TableSchema]) -> list[Reference]:
+    """Return the foreign keys among a generator's tables: to its event table and its dimensions.
+
+    A column refers to the table whose key is called like it, or to the one that it declares.
+
+    Raises:
+        PluginError: A column declares a table that is none of them, or one whose rows nothing can name.
+    """
+    targets = {table.name: table for table in tables if table.kind != "labels" and table.primary_key}
+    by_key = {table.primary_key[0]: table for table in targets.values()}
+    found = []
+    for table in tables:
+        for column in table:
+            if column.refers_to is not None and column.refers_to not in targets:
+                raise PluginError(
+                    f"column {column.name!r} of {table.name!r} refers to {column.refers_to!r}; allowed: {list(targets)}"
+                )
+            target = targets[column.refers_to] if column.refers_to is not None else by_key.get(column.name)
+            if target is not None and not (target is table and column.name == target.primary_key[0]):
+                found.append(Reference(table, column.name, target, target.primary_key[0]))
+    return found
 
 
 @dataclass(frozen=True, eq=False)

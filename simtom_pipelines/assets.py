@@ -9,12 +9,12 @@ import dagster as dg
 from generators.errors import SimtomError
 from generators.registry import generator_class
 from generators.schema import TableSchema
-from simtom_pipelines.checks import DIMENSION_CHECKS, EVENT_CHECKS, CheckLedger, check_specs
+from simtom_pipelines.checks import TABLE_CHECKS, CheckLedger, check_specs
 from simtom_pipelines.datasets import DatasetSpec
 from simtom_pipelines.lake import LakeError, Partition
 from simtom_pipelines.materialize import write_days, write_dimension
 from simtom_pipelines.metadata import column_schema, partition_metadata
-from simtom_pipelines.partitions import daily_partitions, partition_days, quiet_preview, range_policy
+from simtom_pipelines.partitions import daily_partitions, partition_days, quiet_preview, range_policy, window_mapping
 from simtom_pipelines.resources import LakeResource
 
 OWNERS = ["team:data-platform"]
@@ -39,8 +39,8 @@ def _asset(**fields: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]
 class RangeRecord:
     """What a run of one or many partitions tells Dagster: metadata by partition, checks once."""
 
-    def __init__(self, context: dg.AssetExecutionContext) -> None:
-        self._context, self._checks = context, CheckLedger(context, tuple(EVENT_CHECKS))
+    def __init__(self, context: dg.AssetExecutionContext, table: TableSchema) -> None:
+        self._context, self._checks = context, CheckLedger(context, tuple(TABLE_CHECKS[table.kind]))
 
     def add(self, partition: Partition) -> None:
         """Take a stored partition."""
@@ -75,19 +75,22 @@ def _common(spec: DatasetSpec, table: TableSchema) -> dict[str, Any]:
     }
 
 
-def event_asset(spec: DatasetSpec, table: TableSchema) -> dg.AssetsDefinition:
-    """Return the daily-partitioned asset of a table."""
+def daily_asset(spec: DatasetSpec, table: TableSchema, events: TableSchema) -> dg.AssetsDefinition:
+    """Return the daily-partitioned asset of an event table, or of a label table downstream of its events."""
     common = _common(spec, table)
     with quiet_preview():
+        upstream = dg.AssetKey([spec.name, events.name])
+        deps = [dg.AssetDep(upstream, partition_mapping=window_mapping(table))] if table.kind == "labels" else []
 
         @_asset(
             **common,
+            deps=deps,
             partitions_def=daily_partitions(spec),
             backfill_policy=range_policy(spec),
-            check_specs=check_specs(common["key"], EVENT_CHECKS),
+            check_specs=check_specs(common["key"], TABLE_CHECKS[table.kind]),
         )
         def daily(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
-            record = RangeRecord(context)
+            record = RangeRecord(context, table)
             days = partition_days(context)
             with refusals(), closing(write_days(lake.open(), spec, table.name, days, if_exists="overwrite")) as written:
                 for partition in written:  # an interrupt leaves whole files: closing stops the writer
@@ -104,7 +107,7 @@ def dimension_asset(spec: DatasetSpec, table: TableSchema, events: TableSchema) 
     @_asset(
         **common,
         deps=[dg.AssetKey([spec.name, events.name])],
-        check_specs=check_specs(common["key"], DIMENSION_CHECKS),
+        check_specs=check_specs(common["key"], TABLE_CHECKS[table.kind]),
     )
     def dimension(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with refusals():
@@ -113,7 +116,7 @@ def dimension_asset(spec: DatasetSpec, table: TableSchema, events: TableSchema) 
             if not days:
                 raise LakeError(f"{spec.name}/{events.name} has no partition yet; materialise one before {table.name}")
             written = write_dimension(store, spec, table.name, days[-1], if_exists="overwrite")
-        checks = CheckLedger(context, tuple(DIMENSION_CHECKS))
+        checks = CheckLedger(context, tuple(TABLE_CHECKS[table.kind]))
         checks.add(written, "")
         metadata = partition_metadata(written) | {"through": days[-1].isoformat()}
         return dg.MaterializeResult(metadata=metadata, check_results=checks.results())
@@ -126,7 +129,6 @@ def dataset_assets(spec: DatasetSpec) -> list[dg.AssetsDefinition]:
     tables = generator_class(spec.generator).tables
     events = tables[0]
     return [
-        dimension_asset(spec, table, events) if table.kind == "dimension" else event_asset(spec, table)
+        dimension_asset(spec, table, events) if table.kind == "dimension" else daily_asset(spec, table, events)
         for table in tables
-        if table.kind in ("events", "dimension")
     ]

@@ -1,32 +1,39 @@
 """Asset checks: every partition is looked at; a range run records each check once, and its failures day by day."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from datetime import date
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import dagster as dg
-import polars as pl
 
-from generators.schema import TableSchema
+from generators.schema import Reference, TableSchema
 from simtom_pipelines.datasets import DatasetSpec
 from simtom_pipelines.lake import ParquetLake, Partition
 from simtom_pipelines.partitions import quiet_preview
+from simtom_pipelines.references import (
+    Finding,
+    attributes_agree,
+    entities_exist,
+    incoming,
+    labels_have_events,
+    outgoing,
+    shared_columns,
+)
 from simtom_pipelines.resources import LakeResource
 
 EVENT_CHECKS = {
     "schema": "Columns are as declared; nothing is null, out of bounds or out of its format against the declaration.",
-    "keys": "Columns declared unique hold no value twice in the partition.",
+    "keys": "Columns declared unique, and keys of several columns, hold no value twice in the partition.",
     "order_and_bounds": "Rows are sorted by timestamp and lie inside the partition's civil day.",
     "volume": "The rows of the day lie inside the band around what the volume model expects.",
     "hour_shares": "Every row has a local hour, and no hour holds nearly all of a day.",
 }
 """Checks of event tables; their results come from the partition's footer."""
 
-DIMENSION_CHECKS = {name: EVENT_CHECKS[name] for name in ("schema", "keys")}
-
-REFERENCE_DAYS = 60
-"""Event partitions that the reference check reads at most, spread evenly and with both ends."""
+TABLE_CHECKS = {"events": EVENT_CHECKS} | {
+    kind: {name: EVENT_CHECKS[name] for name in ("schema", "keys")} for kind in ("labels", "dimension")
+}
+"""Checks by kind of table that run inside the asset's own step."""
 
 MAX_LISTED = 100
 
@@ -112,59 +119,68 @@ def _worst(results: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
     return found
 
 
-def reference_check(spec: DatasetSpec, dimension: TableSchema, events: TableSchema) -> dg.AssetChecksDefinition | None:
-    """Return the check that every event's entity is in a dimension, or None where no event column points there."""
-    entity = dimension.primary_key[0]
-    if entity not in events.names:
-        return None
+def dataset_checks(spec: DatasetSpec) -> list[dg.AssetChecksDefinition]:
+    """Return the checks that compare a dataset's tables with each other: references, and attributes of entities."""
+    tables = spec.tables
+    events, found = tables[0], []
+    for table in tables:
+        if table.kind == "dimension":
+            sources = incoming(tables, table)
+            if sources:
+                found.append(_entities_check(spec, table, sources))
+            if table.primary_key[0] in events.names and shared_columns(events, table):
+                found.append(_attributes_check(spec, table))
+        elif table.kind == "labels":
+            found.append(_labels_check(spec, table, outgoing(tables, table)))
+    return found
 
+
+def _comparison(
+    spec: DatasetSpec, table: TableSchema, name: str, text: str, others: list[str], compare: Callable[..., Finding]
+) -> dg.AssetChecksDefinition:
+    """Return a check of a table against others of its dataset; it runs after all of them."""
     with quiet_preview():
 
         @dg.asset_check(
-            asset=dg.AssetKey([spec.name, dimension.name]),
-            name="references",
-            description=f"Every {entity} of {spec.name}/{events.name} is in the dimension; no event is later than it.",
-            additional_deps=[dg.AssetKey([spec.name, events.name])],
+            asset=dg.AssetKey([spec.name, table.name]),
+            name=name,
+            description=text,
+            additional_deps=[dg.AssetKey([spec.name, other]) for other in dict.fromkeys(others) if other != table.name],
         )
-        def references(lake: LakeResource) -> dg.AssetCheckResult:
-            return compare_references(lake.open(), spec.name, dimension.name, events.name, entity)
+        def check(lake: LakeResource) -> dg.AssetCheckResult:
+            found = compare(lake.open(), spec.name)
+            return dg.AssetCheckResult(passed=found.passed, metadata=found.metadata, description=found.description)
 
-    return references
-
-
-def compare_references(
-    lake: ParquetLake, dataset: str, dimension: str, events: str, entity: str
-) -> dg.AssetCheckResult:
-    """Look for events whose entity the dimension lacks, and for events later than the dimension."""
-    stored = lake.partition(dataset, dimension, None)
-    days = lake.days(dataset, events)
-    if stored is None or not days:
-        missing = f"{dataset}/{dimension if stored is None else events}"
-        return dg.AssetCheckResult(passed=False, description=f"{missing} is not in the lake; materialise it first")
-    through = date.fromisoformat(stored.footer.day)
-    known = lake.scan(dataset, dimension).select(entity).unique()
-    looked = list(_spread([day for day in days if day <= through]))
-    pieces = [lake.scan(dataset, events, day, day).select(entity).unique() for day in looked]
-    lost = (
-        pl.concat(pieces).unique().join(known, on=entity, how="anti").collect()
-        if pieces
-        else pl.DataFrame({entity: []})
-    )
-    later = [day for day in days if day > through]
-    metadata: dict[str, Any] = {
-        "through": through.isoformat(),
-        "last_event": days[-1].isoformat(),
-        "partitions_later_than_dimension": len(later),
-        "partitions_looked_at": len(looked),
-        "entities_missing": lost.height,
-    }
-    if lost.height:
-        metadata["missing"] = lost[entity].head(MAX_LISTED).to_list()
-    hint = f"events go on after {through}; materialise {dataset}/{dimension} again" if later else None
-    return dg.AssetCheckResult(passed=not lost.height and not later, metadata=metadata, description=hint)
+    return check
 
 
-def _spread(days: list[date]) -> Iterator[date]:
-    step = max(1, -(-(len(days) - 1) // (REFERENCE_DAYS - 1))) if len(days) > 1 else 1
-    yield from days[:-1:step]
-    yield from days[-1:]
+def _entities_check(spec: DatasetSpec, table: TableSchema, sources: list[Reference]) -> dg.AssetChecksDefinition:
+    events = spec.tables[0]
+    named = ", ".join(f"{source.table.name}.{source.column}" for source in sources)
+
+    def compare(lake: ParquetLake, dataset: str) -> Finding:
+        return entities_exist(lake, dataset, table, sources, events)
+
+    text = f"Every value of {named} is in the dimension; no event is later than it."
+    others = [events.name, *(source.table.name for source in sources)]
+    return _comparison(spec, table, "references", text, others, compare)
+
+
+def _attributes_check(spec: DatasetSpec, table: TableSchema) -> dg.AssetChecksDefinition:
+    events = spec.tables[0]
+
+    def compare(lake: ParquetLake, dataset: str) -> Finding:
+        return attributes_agree(lake, dataset, table, events)
+
+    text = f"What {events.name} says of {table.name} equals the dimension's version of that day."
+    return _comparison(spec, table, "attributes", text, [events.name], compare)
+
+
+def _labels_check(spec: DatasetSpec, table: TableSchema, sources: list[Reference]) -> dg.AssetChecksDefinition:
+    events = spec.tables[0]
+
+    def compare(lake: ParquetLake, dataset: str) -> Finding:
+        return labels_have_events(lake, dataset, table, sources, events)
+
+    text = f"Every label's event is in {spec.name}/{events.name}, where all events of the window are stored."
+    return _comparison(spec, table, "references", text, [events.name], compare)

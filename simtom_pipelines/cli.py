@@ -1,4 +1,4 @@
-"""The command line: simtom generators | schema | generate | materialize | replay | ui.
+"""The command line: simtom generators | schema | generate | materialize | snapshot | replay | ui.
 
 Nothing heavy is imported before a command runs, so that ``simtom --help`` answers at once.
 """
@@ -158,11 +158,12 @@ def generate(
         spec = replace(spec, config=spec.config.create(**{**spec.config.model_dump(exclude_unset=True), **fields}))
     lake = _lake(config, output)
     if table.kind == "dimension":
-        partition = write_dimension(
-            lake, replace(spec, start_date=days[0]), table.name, days[-1], if_exists=if_exists.value
-        )
+        spec = replace(spec, start_date=days[0])
+        partition = write_dimension(lake, spec, table.name, days[-1], if_exists=if_exists.value)
         say(f"{plural(partition.rows, 'row')} in {partition.path}")
         return
+    if table.kind == "labels":  # of the dataset's events, or of those that were generated from an earlier day on
+        spec = replace(spec, start_date=min(spec.start_date, days[0]))
     stored = written = rows = 0
     with counting(f"{spec.name}/{table.name}", len(days)) as advance:
         try:
@@ -204,6 +205,38 @@ def materialize(
         finally:
             if stored:
                 say(f"{stored:,} of {plural(total, 'partition')} of {spec.name}/{table.name} stored")
+
+
+@app.command()
+def snapshot(
+    dataset: Annotated[str, typer.Argument(help="Dataset.")],
+    as_of: Annotated[
+        datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="Date by whose end things are known, YYYY-MM-DD.")
+    ],
+    start: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day of events.")] = None,
+    end: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day of events, inclusive.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="File that ends in .parquet or .csv; default: DATASET-as-of-DATE.parquet.")
+    ] = None,
+    lake: LakeOption = None,
+) -> None:
+    """Write events with the labels that were known on a date, one row an event, ready to train on."""
+    from simtom_pipelines.snapshot import as_of as known_by
+    from simtom_pipelines.snapshot import write_snapshot
+
+    settings = _load_settings()
+    day = as_of.date()
+    target = output or Path(f"{dataset}-as-of-{day}.parquet")
+    frame = known_by(
+        dataset,
+        day,
+        start=start and start.date(),
+        end=end and end.date(),
+        lake=_lake(settings, lake),
+        datasets=_datasets(settings),
+    )
+    rows = write_snapshot(frame, target)
+    say(f"{plural(rows, 'row')} as known on {day} in {target}")
 
 
 # -- replay -----------------------------------------------------------------------------------------------------------

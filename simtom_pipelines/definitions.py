@@ -4,7 +4,7 @@ import dagster as dg
 
 from generators.registry import generator_class
 from simtom_pipelines.assets import IO_MANAGER, dataset_assets
-from simtom_pipelines.checks import reference_check
+from simtom_pipelines.checks import dataset_checks
 from simtom_pipelines.datasets import DatasetSpec, load_datasets
 from simtom_pipelines.io_manager import LakeIOManager
 from simtom_pipelines.jobs import daily_schedule, materialize_job, replay_job
@@ -27,8 +27,7 @@ def build_definitions(settings: Settings, specs: dict[str, DatasetSpec]) -> dg.D
     for spec in specs.values():
         tables = generator_class(spec.generator).tables
         assets += dataset_assets(spec)
-        found = [reference_check(spec, table, tables[0]) for table in tables if table.kind == "dimension"]
-        checks += [check for check in found if check is not None]
+        checks += dataset_checks(spec)
         if spec.generator == SUMMARISED:
             assets.append(summary_asset(spec, tables[0].name))
     jobs = {name: materialize_job(spec) for name, spec in specs.items()}

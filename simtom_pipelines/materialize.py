@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from generators import fingerprint
@@ -45,7 +45,7 @@ def write_days(
     Args:
         lake: Where to write.
         spec: The dataset.
-        table: Name of its event table.
+        table: Name of its event table or of a label table; labels of events before the dataset's start are left out.
         days: The partitions' days.
         if_exists: What to do with a partition of other content: ``error``, ``keep`` or ``overwrite``.
 
@@ -54,11 +54,11 @@ def write_days(
         CalendarError: A day is outside the calendar.
     """
     schema = find_table({spec.name: spec}, f"{spec.name}/{table}")[1]
-    if schema.kind != "events":
-        raise LakeError(f"{spec.name}/{table} is no event table: it has no days of its own")
+    if schema.kind == "dimension":
+        raise LakeError(f"{spec.name}/{table} is a dimension: it has no days of its own")
     ref = TableRef(spec.name, schema, spec.config.timezone)
     with spec.make() as generator:
-        for partition in _Pipeline(lake, ref, generator, if_exists).run(days):
+        for partition in _Pipeline(lake, ref, generator, if_exists, spec.start_date).run(days):
             for watcher in _watchers:
                 watcher(partition)
             yield partition
@@ -77,18 +77,22 @@ def write_dimension(
     schema = find_table({spec.name: spec}, f"{spec.name}/{table}")[1]
     ref = TableRef(spec.name, schema, spec.config.timezone)
     with spec.make() as generator:
-        stamp = _stamp(generator, schema, through, start=spec.start_date)
+        stamp = _stamp(generator, schema, through, spec.start_date)
         frames = generator.dimension(table, spec.start_date, through)
         return lake.write(ref, None, frames, stamp, if_exists=if_exists)
 
 
-def _stamp(generator: BaseGenerator[Any], schema: TableSchema, day: date, start: date | None = None) -> Stamp:
+def _stamp(generator: BaseGenerator[Any], schema: TableSchema, day: date, start: date) -> Stamp:
+    """Return what is known of a partition; the dataset's start counts where the content depends on it."""
+    window = day - timedelta(schema.window)
+    depends = schema.kind == "dimension" or (schema.kind == "labels" and window < start)
     return Stamp(
         generator=generator.name,
         revision=generator.revision,
         config=generator.config.canonical(),
-        fingerprint=fingerprint(generator, schema, day, start),
+        fingerprint=fingerprint(generator, schema, day, start if depends else None),
         day=day,
+        events_from=max(start, window) if schema.kind == "labels" else None,
         expected_rows=generator.expected(day) if schema.kind == "events" else None,
         volume_noise=generator.config.volume_noise,
     )
@@ -109,8 +113,10 @@ _DAY_ENDS = object()
 class _Pipeline:
     """Generates days frame by frame and hands the frames to a writer thread, a few ahead."""
 
-    def __init__(self, lake: ParquetLake, ref: TableRef, generator: BaseGenerator[Any], if_exists: IfExists) -> None:
-        self.lake, self.ref, self.generator, self.if_exists = lake, ref, generator, if_exists
+    def __init__(
+        self, lake: ParquetLake, ref: TableRef, generator: BaseGenerator[Any], if_exists: IfExists, start: date
+    ) -> None:
+        self.lake, self.ref, self.generator, self.if_exists, self.start = lake, ref, generator, if_exists, start
         self.jobs: queue.Queue[Any] = queue.Queue(AHEAD)
         self.done: queue.Queue[Partition | BaseException | None] = queue.Queue()
         self.stop = threading.Event()
@@ -133,14 +139,17 @@ class _Pipeline:
 
     def _submit(self, day: date) -> None:
         check_day(day)
-        stamp = _stamp(self.generator, self.ref.schema, day)
+        schema = self.ref.schema
+        stamp = _stamp(self.generator, schema, day, self.start)
         kept = self.lake.kept(self.ref, day, stamp, self.if_exists)
         if kept is not None:
             self._put(kept)
             return
+        labels = schema.kind == "labels"
+        frames = self.generator.label_batches(schema.name, day, self.start) if labels else self.generator.batches(day)
         stats = statistics(self.ref, day, stamp)
         self._put(_Opened(day, stamp, stats))
-        for frame in stats.observing(self.generator.batches(day)):
+        for frame in stats.observing(frames):
             self._put(frame)
         self._put(_DAY_ENDS)
 

@@ -56,7 +56,9 @@ class PartitionStats:
         self._sorted = True
         self._outside = 0
         self._problems: dict[str, str] = {}
-        self._keys: dict[str, list[NDArray[np.uint64]]] = {c.name: [] for c in schema if c.unique}
+        self._keys: dict[tuple[str, ...], list[NDArray[np.uint64]]] = {(c.name,): [] for c in schema if c.unique}
+        if schema.key:
+            self._keys.setdefault(schema.key, [])
         self._bounded = [c for c in schema if c.ge is not None or c.le is not None]
         self._strict = frozenset(c.name for c in schema if not c.nullable)
 
@@ -81,8 +83,9 @@ class PartitionStats:
         for column in self._bounded:  # a series at a time: planning a query costs more than a small day's extremes
             values = frame.get_column(column.name)
             self._within(column, values.min(), values.max())
-        for name, parts in self._keys.items():
-            parts.append(frame[name].hash().to_numpy(writable=True))
+        for key, parts in self._keys.items():
+            hashed = frame[key[0]].hash() if len(key) == 1 else frame.select(key).hash_rows()
+            parts.append(hashed.to_numpy(writable=True))
         if self.timezone is not None and "timestamp" in frame.columns:
             self._times(frame["timestamp"])
 
@@ -125,7 +128,7 @@ class PartitionStats:
         }
 
     def _checks(self) -> dict[str, Any]:
-        duplicates = {n: d for n, parts in self._keys.items() if (d := _duplicates(parts))}
+        duplicates = {", ".join(key): d for key, parts in self._keys.items() if (d := _duplicates(parts))}
         checks: dict[str, Any] = {
             "schema": {"passed": not self._problems, "problems": list(self._problems.values())},
             "keys": {"passed": not duplicates, "duplicates": duplicates},

@@ -7,6 +7,7 @@ from datetime import date
 
 import dagster as dg
 
+from generators.schema import TableSchema
 from simtom_pipelines.datasets import DatasetSpec
 
 
@@ -29,6 +30,11 @@ def range_policy(spec: DatasetSpec) -> dg.BackfillPolicy:
     if spec.partitions_per_run is None:
         return dg.BackfillPolicy.single_run()
     return dg.BackfillPolicy.multi_run(max_partitions_per_run=spec.partitions_per_run)
+
+
+def window_mapping(table: TableSchema) -> dg.TimeWindowPartitionMapping:
+    """Return how a label table's partition hangs on the event partitions of its window, the first ones cut short."""
+    return dg.TimeWindowPartitionMapping(start_offset=-table.window, allow_nonexistent_upstream_partitions=True)
 
 
 def partition_days(context: dg.AssetExecutionContext) -> list[date]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from generators.base import BaseGenerator, Batch, Process
-from generators.config import GeneratorConfig, HolidayProfile, LabelMode
-from generators.ecommerce import bnpl_dimensions, bnpl_tables
+from generators.config import GeneratorConfig, HolidayProfile
+from generators.ecommerce import bnpl_dimensions, bnpl_labels, bnpl_tables
 from generators.ecommerce import default_model as model
 from generators.ecommerce.bnpl_ids import account_text, customer_views, device_text, id_keys
 from generators.ecommerce.catalogue import BRAND_NAMES, CATEGORIES, SHARES, Catalogue
@@ -160,6 +161,8 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
     revision = 1
     tables = (
         bnpl_tables.TRANSACTIONS,
+        bnpl_tables.INSTALLMENTS,
+        bnpl_tables.OUTCOMES,
         bnpl_tables.CUSTOMERS,
         bnpl_tables.PRODUCTS,
         bnpl_tables.DEVICES,
@@ -216,11 +219,7 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
 
     def draw(self, batch: Batch) -> pl.DataFrame:
         """Return the purchases of one slice."""
-        slots = self.customers.pool.draw(batch.n, batch.rng("customer_id"))
-        who = self.customers.on_day(slots, batch.day)
-        device = self.customers.devices(who, lanes(batch, "device_id"), lanes(batch, "other_device"))
-        account = self.customers.accounts(who, lanes(batch, "payment_method_id"), batch.day)
-        product = self._products(batch, who)
+        who, device, account, product = self._parties(batch)
         frame = {
             **self._ids(batch, who, device, account, product),
             **self._customer_columns(who),
@@ -231,6 +230,46 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
             "payment_credit_limit": look_up(np.array(LIMITS, np.uint16), account.limit),
         }
         return self._frame(frame, batch)
+
+    def outcomes(self, table: str, day: date) -> pl.DataFrame:
+        """Return the compact outcomes of a day's purchases in `installments` or `outcomes`."""
+        if table not in bnpl_labels.OUTCOMES:
+            return super().outcomes(table, day)
+        plan = self.plan(day)
+        slices = [self.batch(plan, number) for number in range(len(plan.sizes))]
+        return pl.concat([bnpl_labels.OUTCOMES[table](self._loans(batch)) for batch in slices])
+
+    def label_rows(self, table: str, known: pl.DataFrame, day: date) -> pl.DataFrame:
+        """Return the columns of `installments` or `outcomes` for outcomes that become known on a day."""
+        return bnpl_labels.ROWS[table](known, day, self._keys)
+
+    def fold(self, table: str, rows: pl.LazyFrame, day: date) -> pl.LazyFrame:
+        """Return the last known row of each purchase; of its instalments, how they stand on the day."""
+        return bnpl_labels.standing(rows, day) if table == "installments" else super().fold(table, rows, day)
+
+    def _parties(self, batch: Batch) -> tuple[Customers, Devices, Accounts, Products]:
+        """Return who buys what on which device and account."""
+        slots = self.customers.pool.draw(batch.n, batch.rng("customer_id"))
+        who = self.customers.on_day(slots, batch.day)
+        device = self.customers.devices(who, lanes(batch, "device_id"), lanes(batch, "other_device"))
+        account = self.customers.accounts(who, lanes(batch, "payment_method_id"), batch.day)
+        return who, device, account, self._products(batch, who)
+
+    def _loans(self, batch: Batch) -> bnpl_labels.Loans:
+        """Return how the purchases of one slice are paid, drawing only what that depends on."""
+        who, device, account, product = self._parties(batch)
+        risk = self._risk(batch, who, device, account, product)
+        return bnpl_labels.loans(
+            batch,
+            number=self._transactions(batch),
+            customer=who.entity,
+            account=account.which,
+            cents=_cents(self.catalogue)[product],
+            first_cents=_first_cents(self.catalogue)[product],
+            installments=risk.installments,
+            missed=_missed_positions(batch, risk.defaults, risk.installments),
+            linear=risk.linear,
+        )
 
     # -- products -------------------------------------------------------------------------------------------------
 
@@ -272,14 +311,18 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
         self, batch: Batch, who: Customers, device: Devices, account: Accounts, product: Products
     ) -> dict[str, pl.Series]:
         customer = customer_views(who.entity, self._keys)
-        transaction = permute(batch.row, 32, hash_key(batch.seed, batch.generator, batch.day, "transaction_id"))
         return {
-            "transaction_id": dated_hex("txn_", f"{batch.day:%Y%m%d}", transaction),
+            "transaction_id": dated_hex("txn_", f"{batch.day:%Y%m%d}", self._transactions(batch)),
             "customer_id": inline_text(customer),
             "product_id": inline_text(self.catalogue.id_views[product]),
             "device_id": device_text(device.number, self._keys),
             "payment_method_id": account_text(customer, account.which),
         }
+
+    @staticmethod
+    def _transactions(batch: Batch) -> NDArray[np.uint64]:
+        """Return (n,) numbers that name the purchases within their day."""
+        return permute(batch.row, 32, hash_key(batch.seed, batch.generator, batch.day, "transaction_id"))
 
     # -- customers and devices ------------------------------------------------------------------------------------
 
@@ -312,20 +355,11 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
         self, batch: Batch, who: Customers, device: Devices, account: Accounts, product: Products
     ) -> dict[str, Any]:
         shop, config = self.catalogue, self.config
-        trusted = (device.age > TRUSTED_AFTER_DAYS).astype(np.uint8)
-        scenario = self._scenario(batch, product, account, trusted)
+        risk = self._risk(batch, who, device, account, product)
+        scenario, cell, installments, defaults = risk.scenario, risk.cell, risk.installments, risk.defaults
         stress = config.stress(batch.day)
-        cell = who.credit.astype(np.intp)
-        for size, code in zip(
-            model.SCORE_SHAPE[1:], (who.verification, who.income, trusted, shop.risk[product], scenario), strict=True
-        ):
-            cell *= size
-            cell += code
         score = _score_table(stress)
-        count = _installments(shop)[:, product]
-        installments = np.where(lanes(batch, "installment_count") < LANES // 2, count[0], count[1])
         utilisation = np.round(shop.price[product] / look_up(np.array(LIMITS, np.float64), account.limit), 4)
-        defaults = self._defaults(batch, who, account, product, score[cell])
         site = _between(SITE_SECONDS, scenario, lanes(batch, "time_on_site_seconds"))
         comparison = _between(COMPARISON_SECONDS, scenario, lanes(batch, "price_comparison_time"))
         return {
@@ -349,6 +383,23 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
             "status": self._status(batch),
         }
 
+    def _risk(self, batch: Batch, who: Customers, device: Devices, account: Accounts, product: Products) -> _Risk:
+        """Return what decides whether a purchase is paid, and the plan by which it is."""
+        shop = self.catalogue
+        trusted = (device.age > TRUSTED_AFTER_DAYS).astype(np.uint8)
+        scenario = self._scenario(batch, product, account, trusted)
+        cell = who.credit.astype(np.intp)
+        for size, code in zip(
+            model.SCORE_SHAPE[1:], (who.verification, who.income, trusted, shop.risk[product], scenario), strict=True
+        ):
+            cell *= size
+            cell += code
+        count = _installments(shop)[:, product]
+        installments = np.where(lanes(batch, "installment_count") < LANES // 2, count[0], count[1])
+        score = _score_table(self.config.stress(batch.day))
+        linear = self._linear(batch, who, account, product, score[cell])
+        return _Risk(scenario, cell, installments, linear, self._defaults(batch, linear))
+
     def _scenario(
         self, batch: Batch, product: Products, account: Accounts, trusted: NDArray[np.uint8]
     ) -> NDArray[np.uint8]:
@@ -363,10 +414,9 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
         scenario += point >= np.float32(0.8) + stretched
         return scenario
 
-    def _defaults(
+    def _linear(
         self, batch: Batch, who: Customers, account: Accounts, product: Products, score: NDArray[np.float64]
-    ) -> NDArray[np.bool_]:
-        config = self.config
+    ) -> NDArray[np.float32]:
         by_price, by_limit = _utilisation_tables(self.catalogue)
         linear = ((score - model.SCORE_MEAN) / model.SCORE_SD).astype(np.float32)
         linear += by_price[product]
@@ -376,6 +426,10 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
         linear += np.float32(model.FRAILTY) * who.risk
         linear += np.float32(model.UNOBSERVED) * look_up(_normals(), lanes(batch, "unobserved"))
         linear *= np.float32(1 / model.TOTAL_SD)
+        return linear
+
+    def _defaults(self, batch: Batch, linear: NDArray[np.float32]) -> NDArray[np.bool_]:
+        config = self.config
         season = config.seasonal_multiplier if model.in_season(batch.day) else 1.0
         p = model.base_probability(linear, config.base_default_rate / model.REFERENCE_RATE * season)
         p += np.float32(0.01) * look_up(_normals(), lanes(batch, "default_noise"))
@@ -383,8 +437,8 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
         return batch.rng("will_default").random(batch.n, dtype=np.float32) < p
 
     def _status(self, batch: Batch) -> NDArray[np.uint8]:
-        if self.config.status_mode == "completed" or self.config.label_mode is LabelMode.live:
-            return np.zeros(batch.n, np.uint8)  # at event time every purchase is a completed one
+        if self.config.status_mode == "completed":
+            return np.zeros(batch.n, np.uint8)
         return look_up(pick_table(LIFECYCLE), lanes(batch, "status"))
 
     # -- frame ----------------------------------------------------------------------------------------------------
@@ -397,6 +451,17 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
         }
         arrays = columns | {name: np.full(batch.n, code, np.uint8) for name, code in constants.items()}
         return pl.DataFrame([v.alias(k) if isinstance(v, pl.Series) else pl.Series(k, v) for k, v in arrays.items()])
+
+
+@dataclass(frozen=True, eq=False)
+class _Risk:
+    """(n,) purchases: scenario, cell of the score table, instalments, standardised risk l, whether they default."""
+
+    scenario: NDArray[np.uint8]
+    cell: NDArray[np.intp]
+    installments: NDArray[np.uint8]
+    linear: NDArray[np.float32]
+    defaults: NDArray[np.bool_]
 
 
 def lanes(batch: Batch, column: str) -> U16:
@@ -498,14 +563,29 @@ def _missed_edges(count: int) -> NDArray[np.float64]:
     return np.asarray(np.cumsum(weights) / weights.sum())
 
 
-def _first_missed(batch: Batch, defaults: NDArray[np.bool_], installments: NDArray[np.uint8]) -> pl.Series:
-    """Return (n,) days to the first missed instalment, null without default."""
+def _missed_positions(batch: Batch, defaults: NDArray[np.bool_], installments: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    """Return (n,) positions of the first missed instalment, the one at checkout being 0; 0 without default."""
     rows = np.flatnonzero(defaults)
     uniform = batch.rng("days_to_first_missed_payment").random(len(rows))
     position = np.zeros(len(rows), np.uint16)
     for count in np.unique(installments[rows]):
         chosen = installments[rows] == count
         position[chosen] = 1 + np.searchsorted(_missed_edges(int(count)), uniform[chosen], side="right")
-    days = np.zeros(batch.n, np.uint16)
-    days[rows] = position * 14
-    return pl.Series(values=pa.array(days, mask=~defaults))
+    missed = np.zeros(batch.n, np.uint16)
+    missed[rows] = position
+    return missed
+
+
+def _first_missed(batch: Batch, defaults: NDArray[np.bool_], installments: NDArray[np.uint8]) -> pl.Series:
+    """Return (n,) days to the first missed instalment, null without default."""
+    return pl.Series(values=pa.array(_missed_positions(batch, defaults, installments) * 14, mask=~defaults))
+
+
+@lru_cache(maxsize=4)
+def _cents(shop: Catalogue) -> NDArray[np.uint32]:
+    return np.round(shop.price * 100).astype(np.uint32)
+
+
+@lru_cache(maxsize=4)
+def _first_cents(shop: Catalogue) -> NDArray[np.uint32]:
+    return np.round(_first_payment(shop) * 100).astype(np.uint32)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from generators.identifiers import base32_digits, base32_views, base32_words, permute, row_text
+from generators.identifiers import base32_digits, base32_views, base32_words, hex_quads, permute, row_text
 from generators.randomness import hash_key
 
 
@@ -27,7 +29,7 @@ def device_text(number: NDArray[np.uint64], keys: dict[str, np.uint64]) -> pl.Se
     rows[:, 0] = np.frombuffer(b"dev_", np.uint32)[0]
     base32_digits(rows.view(np.uint16)[:, 2:6], shown)
     rows[:, 3] = base32_words("_", shown >> np.uint64(40))
-    return row_text(rows, 0, 16, head="dev_")
+    return row_text(rows, 0, 16)
 
 
 def account_text(customer: NDArray[np.uint16], which: NDArray[np.uint8]) -> pl.Series:
@@ -37,3 +39,40 @@ def account_text(customer: NDArray[np.uint16], which: NDArray[np.uint8]) -> pl.S
     rows[:, 3] = np.frombuffer(b"_pm_", np.uint32)[0]
     rows[:, 4] = which + np.uint32(ord("1"))
     return row_text(rows, 0, 17)
+
+
+def transaction_ids(
+    days: NDArray[np.int32],
+    numbers: NDArray[np.uint32],
+    runs: NDArray[np.int64] | None = None,
+    installments: NDArray[np.uint8] | None = None,
+) -> tuple[pl.Series, pl.Series]:
+    """Return ids of transactions of several days, and of their instalments: ``_`` and two digits more.
+
+    Args:
+        days: (m,) days since 1970-01-01; those of a day stand together.
+        numbers: (m,) numbers that name the transactions within their day.
+        runs: (m,) rows of each transaction, n in all; None: one each.
+        installments: (n,) numbers of the instalments; None: 0.
+    """
+    new_day = np.flatnonzero(np.append(True, days[1:] != days[:-1]))[: len(days)]
+    stamps = "".join(f"...txn_{day.item():%Y%m%d}_" for day in days[new_day].astype("datetime64[D]"))
+    rows = np.empty((len(days), 7), np.uint32)
+    rows[:, :4] = np.repeat(
+        np.frombuffer(stamps.encode(), np.uint32).reshape(-1, 4), np.diff(np.append(new_day, len(days))), axis=0
+    )
+    quads = hex_quads()
+    rows[:, 4] = quads[numbers >> 16]
+    rows[:, 5] = quads[numbers & 0xFFFF]
+    rows[:, 6] = _ending_words()[0]
+    if runs is not None:
+        rows = np.repeat(rows, runs, axis=0)
+    if installments is not None:
+        rows[:, 6] = _ending_words()[installments]
+    return row_text(rows, 3, 21), row_text(rows, 3, 24)
+
+
+@lru_cache(maxsize=1)
+def _ending_words() -> NDArray[np.uint32]:
+    """Words of ``_`` and two digits, for 0 to 99."""
+    return np.frombuffer("".join(f"_{n:02d}." for n in range(100)).encode(), np.uint32)

@@ -11,11 +11,16 @@ SCENARIOS = ("low_risk_purchase", "impulse_purchase", "credit_stretched", "high_
 CONTEXTS = ("normal", "impulse", "rushed")
 SPEEDS = ("very_fast", "fast", "normal", "slow")
 STATUSES = ("completed", "returned", "cancelled")
+PAYMENT_STATUSES = ("scheduled", "paid_on_time", "missed", "paid_late", "charged_off")
+"""In the order in which an instalment can pass through them."""
+LOAN_OUTCOMES = ("paid_in_full", "charged_off")
 CURRENCIES = {
     "US": "USD", "GB": "GBP", "DE": "EUR", "FR": "EUR", "ES": "EUR", "IT": "EUR", "NL": "EUR", "AT": "EUR", "BE": "EUR",
     "IE": "EUR", "FI": "EUR", "PT": "EUR", "CA": "CAD", "AU": "AUD", "NZ": "NZD", "SE": "SEK", "NO": "NOK", "DK": "DKK",
     "PL": "PLN", "CH": "CHF", "BR": "BRL", "MX": "MXN", "IN": "INR", "JP": "JPY",
 }  # fmt: skip
+RETURN_DAYS = 30
+"""Days after a purchase on which it is known whether it was returned or cancelled."""
 CURRENCY_CODES = tuple(dict.fromkeys(CURRENCIES.values()))
 
 _DAY = pl.col("timestamp").dt.date()
@@ -57,7 +62,16 @@ TRANSACTIONS = TableSchema(
             source=GUIDE,
         ),
         Column("currency", pl.Enum(CURRENCY_CODES), "ISO 4217 code of the country's currency."),
-        Column("status", pl.Enum(STATUSES), "completed, or with status_mode 'lifecycle' also returned and cancelled."),
+        Column(
+            "status",
+            pl.Enum(STATUSES),
+            "completed, or with status_mode 'lifecycle' also returned and cancelled.",
+            known_at=pl.when(pl.col("status") == "completed")
+            .then(_DAY)
+            .otherwise(_DAY + pl.duration(days=RETURN_DAYS)),
+            known=f"returned and cancelled {RETURN_DAYS} days after the purchase, completed until then",
+            initial="completed",
+        ),
         Column("risk_scenario", pl.Enum(SCENARIOS), "Behaviour behind the purchase.", source=GUIDE),
         Column("risk_score", pl.Float64, "Weighted sum of six risk factors.", ge=0, le=1, source=GUIDE),
         Column("risk_level", pl.Enum(default_model.LEVELS), "low < 0.3 <= medium < 0.6 <= high < 0.8 <= very_high."),
@@ -77,6 +91,7 @@ TRANSACTIONS = TableSchema(
             "Whether an instalment will stay unpaid for 60 days.",
             nullable=True,
             known_at=OUTCOME_KNOWN,
+            known="60 days after the first missed instalment was due, else when the last one is",
         ),
         Column(
             "days_to_first_missed_payment",
@@ -87,6 +102,7 @@ TRANSACTIONS = TableSchema(
             le=322,
             nullable=True,
             known_at=OUTCOME_KNOWN,
+            known="60 days after the first missed instalment was due, else when the last one is",
         ),
         Column("customer_age_bracket", pl.Enum(customers.AGE_BRACKETS), "Age on the day.", unit="years"),
         Column("customer_tenure_days", pl.UInt16, "Days since sign-up.", unit="days", ge=0),
@@ -117,6 +133,87 @@ TRANSACTIONS = TableSchema(
         Column("payment_provider", pl.Enum(customers.PROVIDERS), "Provider of the payment account."),
         Column("payment_type", pl.Enum(["bnpl_account"]), "Type of payment."),
         Column("payment_credit_limit", pl.UInt16, "Limit of the account in the quarter.", unit="USD", ge=500, le=5000),
+    ),
+)
+
+WINDOW = 130
+"""Days from a purchase to the charge-off of six instalments whose last one is missed, the latest that becomes known.
+
+Six is what amounts up to 400 reach; plans of 24 would need 382 days.
+"""
+
+INSTALLMENTS = TableSchema(
+    "installments",
+    "labels",
+    "1.0",
+    description="One row for each change of an instalment's status, on the day of the change.",
+    key=("installment_id", "payment_status"),
+    window=WINDOW,
+    columns=(
+        Column(
+            "installment_id", pl.String, "Transaction and number of the instalment.", format="txn_########_%%%%%%%%_##"
+        ),
+        Column("transaction_id", pl.String, "Purchase.", format="txn_########_%%%%%%%%"),
+        Column("customer_id", pl.String, "Customer.", format="cu_*********"),
+        Column("installment_number", pl.UInt8, "1 is paid at checkout.", ge=1, le=24),
+        Column("due_date", pl.Date, "Day of the purchase + 14 (installment_number - 1).", source="CFPB 2022"),
+        Column(
+            "amount_due",
+            pl.Float64,
+            "A quarter of the amount at checkout, the rest in equal parts; cents left over are due last.",
+            unit="USD",
+            ge=0,
+        ),
+        Column(
+            "autopay", pl.Boolean, "Whether the account is debited by itself (85% of accounts).", source="CFPB 2022"
+        ),
+        Column(
+            "payment_status",
+            pl.Enum(PAYMENT_STATUSES),
+            "scheduled at the purchase; paid_on_time by the due date; missed the day after it; paid_late 2 to 45 days "
+            "after it; charged_off 60 days after the first unpaid one was due.",
+        ),
+        Column("paid_date", pl.Date, "Day of payment; null while unpaid.", nullable=True),
+        Column("amount_paid", pl.Float64, "amount_due once paid, else 0.", unit="USD", ge=0),
+        Column(
+            "late_fee_amount",
+            pl.Float64,
+            "7, at most a quarter of the instalment, where more than 10 days pass from the due date to the payment or "
+            "the charge-off.",
+            unit="USD",
+            ge=0,
+            le=7,
+            source="CFPB 2022",
+        ),
+        Column("status_date", pl.Date, "Day on which payment_status became true: the partition."),
+    ),
+)
+
+OUTCOMES = TableSchema(
+    "outcomes",
+    "labels",
+    "1.0",
+    description="One row a purchase, on the day on which it is known whether it was paid in full or charged off.",
+    window=WINDOW,
+    columns=(
+        Column("transaction_id", pl.String, "Purchase.", unique=True, format="txn_########_%%%%%%%%"),
+        Column("purchase_date", pl.Date, "Day of the purchase."),
+        Column("will_default", pl.Boolean, "Whether an instalment stayed unpaid for 60 days."),
+        Column(
+            "days_to_first_missed_payment",
+            pl.UInt16,
+            "14 j days to the first missed instalment; null without default.",
+            unit="days",
+            ge=14,
+            le=322,
+            nullable=True,
+        ),
+        Column(
+            "outcome_known_date",
+            pl.Date,
+            "60 days after the first missed instalment was due, else the day of the last payment: the partition.",
+        ),
+        Column("outcome", pl.Enum(LOAN_OUTCOMES), "paid_in_full or charged_off."),
     ),
 )
 

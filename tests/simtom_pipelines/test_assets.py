@@ -58,7 +58,7 @@ def test_range_with_a_changed_config_replaces(dagster_world: World, tmp_path_fac
     spec = dagster_world.specs["small"]
     other = dagster_world.specs["bnpl"]
     changed = type(other)(**{**vars(other), "config": spec.config.model_copy(update={"timezone": "America/New_York"})})
-    asset = module.event_asset(changed, dagster_world_table(dagster_world))
+    asset = module.daily_asset(changed, *[dagster_world_table(dagster_world)] * 2)
     found = materializations(dagster_world.run([asset], FIRST))
     after = dagster_world.lake.partition("bnpl", "transactions", day(FIRST))
     assert before is not None

@@ -1,0 +1,210 @@
+"""Whether the tables of a dataset fit together: foreign keys, and what events say of entities against dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+import polars as pl
+
+from generators.schema import Reference, TableSchema, references
+from simtom_pipelines.lake import ParquetLake
+
+REFERENCE_DAYS = 60
+"""Daily partitions of a table that are looked at for foreign keys, spread evenly and with both ends."""
+
+ATTRIBUTE_ROWS = 1_000_000
+"""Events whose attributes are compared, about; at least two days are."""
+
+LABEL_DAYS = 3
+"""Label partitions whose events are looked for: each needs the event partitions of a whole window."""
+
+MAX_LISTED = 100
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a comparison of tables found."""
+
+    passed: bool
+    metadata: dict[str, Any] = field(default_factory=dict)
+    description: str | None = None
+
+
+def incoming(tables: Sequence[TableSchema], target: TableSchema) -> list[Reference]:
+    """Return the foreign keys that point to a table."""
+    return [reference for reference in references(tables) if reference.target is target]
+
+
+def outgoing(tables: Sequence[TableSchema], table: TableSchema) -> list[Reference]:
+    """Return the foreign keys of a label table that point to its events."""
+    return [r for r in references(tables) if r.table is table and r.target.kind == "events"]
+
+
+def shared_columns(events: TableSchema, dimension: TableSchema) -> list[str]:
+    """Return the columns that say the same of an entity in events and in its dimension, by their name."""
+    skipped = {dimension.primary_key[0], "valid_from", "valid_to"}
+    return [c.name for c in events if c.name in dimension.names and c.name not in skipped and c.known_at is None]
+
+
+def spread(days: list[date], most: int) -> list[date]:
+    """Return at most `most` of some days, evenly spaced, the first and the last among them."""
+    if len(days) <= most:
+        return days
+    return [days[round(i * (len(days) - 1) / (most - 1))] for i in range(most)]
+
+
+def entities_exist(
+    lake: ParquetLake, dataset: str, dimension: TableSchema, sources: Sequence[Reference], events: TableSchema
+) -> Finding:
+    """Look for foreign keys whose entity a dimension lacks, and for events later than the dimension.
+
+    Args:
+        lake: Where the tables are.
+        dataset: Name of the dataset.
+        dimension: The dimension.
+        sources: The foreign keys that point to it; tables that are not stored are passed over.
+        events: The event table.
+    """
+    stored = lake.partition(dataset, dimension.name, None)
+    days = lake.days(dataset, events.name)
+    if stored is None or not days:
+        missing = f"{dataset}/{dimension.name if stored is None else events.name}"
+        return Finding(False, description=f"{missing} is not in the lake; materialise it first")
+    through = date.fromisoformat(stored.footer.day)
+    key = dimension.primary_key[0]
+    known = lake.scan(dataset, dimension.name).select(key).unique().collect()
+    metadata: dict[str, Any] = {"through": through.isoformat(), "last_event": days[-1].isoformat()}
+    lost: list[str] = []
+    total = 0
+    for source in sources:
+        found, looked = _absent(lake, dataset, source, known, through)
+        if looked:
+            metadata[f"{source.table.name}.{source.column}"] = f"{looked} partitions looked at, {len(found)} missing"
+        total += len(found)
+        lost += found[:MAX_LISTED]
+    later = [day for day in days if day > through]
+    metadata |= {"partitions_later_than_dimension": len(later), "entities_missing": total}
+    if lost:
+        metadata["missing"] = lost[:MAX_LISTED]
+    hint = f"events go on after {through}; materialise {dataset}/{dimension.name} again" if later else None
+    return Finding(not total and not later, metadata, hint)
+
+
+def _absent(
+    lake: ParquetLake, dataset: str, source: Reference, known: pl.DataFrame, through: date
+) -> tuple[list[str], int]:
+    """Return the values of a foreign key that are not known, and the number of partitions looked at."""
+    name, column = source.table.name, source.column
+    if source.table.kind == "dimension":
+        stored = lake.partition(dataset, name, None)
+        if stored is None or date.fromisoformat(stored.footer.day) > through:
+            return [], 0
+        pieces = [lake.scan(dataset, name)]
+    else:
+        looked = spread([day for day in lake.days(dataset, name) if day <= through], REFERENCE_DAYS)
+        pieces = [lake.scan(dataset, name, day, day) for day in looked]
+    if not pieces:
+        return [], 0
+    values = pl.concat([piece.select(pl.col(column).alias(source.key)).unique() for piece in pieces]).unique()
+    lost = values.drop_nulls().join(known.lazy(), on=source.key, how="anti").sort(source.key).collect()
+    return lost[source.key].to_list(), len(pieces)
+
+
+def attributes_agree(lake: ParquetLake, dataset: str, dimension: TableSchema, events: TableSchema) -> Finding:
+    """Compare what events say of their entities with the dimension's version that is valid on the event's day."""
+    stored = lake.partition(dataset, dimension.name, None)
+    days = lake.days(dataset, events.name)
+    if stored is None or not days:
+        missing = f"{dataset}/{dimension.name if stored is None else events.name}"
+        return Finding(False, description=f"{missing} is not in the lake; materialise it first")
+    through = date.fromisoformat(stored.footer.day)
+    key, columns = dimension.primary_key[0], shared_columns(events, dimension)
+    dated = {"valid_from", "valid_to"} & set(dimension.names)
+    versions = lake.scan(dataset, dimension.name).select(key, *columns, *sorted(dated)).collect()
+    days = [day for day in days if day <= through]
+    last = lake.partition(dataset, events.name, days[-1]) if days else None
+    each = max(last.rows, 1) if last is not None else 1
+    looked = spread(days, max(2, min(REFERENCE_DAYS, ATTRIBUTE_ROWS // each)))
+    conflicts = dict.fromkeys(columns, 0)
+    rows = without = 0
+    examples: list[str] = []
+    for day in looked:
+        said = lake.scan(dataset, events.name, day, day).select(key, *columns).drop_nulls(key).unique().collect()
+        joined = said.join(_valid_on(versions, day), on=key, how="left", suffix=" of dimension")
+        rows += joined.height
+        without += joined["version"].null_count()
+        joined = joined.drop_nulls("version")
+        for name in columns:
+            wrong = joined.filter(pl.col(name).ne_missing(pl.col(f"{name} of dimension")))
+            conflicts[name] += wrong.height
+            examples += [f"{day} {value}: {name}" for value in wrong[key].head(3).to_list()]
+    metadata: dict[str, Any] = {
+        "partitions_looked_at": len(looked),
+        "entities_compared": rows,
+        "entities_without_version": without,
+        "columns": columns,
+        "conflicts": {name: count for name, count in conflicts.items() if count},
+    }
+    if examples:
+        metadata["examples"] = examples[:MAX_LISTED]
+    return Finding(not without and not any(conflicts.values()), metadata)
+
+
+def _valid_on(versions: pl.DataFrame, day: date) -> pl.DataFrame:
+    """Return the versions that hold on a day, marked by a column ``version``."""
+    frame = versions
+    if "valid_from" in frame.columns:
+        frame = frame.filter(pl.col("valid_from") <= day).drop("valid_from")
+    if "valid_to" in frame.columns:
+        frame = frame.filter(pl.col("valid_to").is_null() | (pl.col("valid_to") > day)).drop("valid_to")
+    return frame.with_columns(version=pl.lit(True))
+
+
+def labels_have_events(
+    lake: ParquetLake, dataset: str, table: TableSchema, sources: Sequence[Reference], events: TableSchema
+) -> Finding:
+    """Look for labels whose event is not there, in label partitions of which all event days are stored.
+
+    Args:
+        lake: Where the tables are.
+        dataset: Name of the dataset.
+        table: The label table.
+        sources: Its foreign keys that point to the events.
+        events: The event table.
+    """
+    stored = set(lake.days(dataset, events.name))
+    covered: list[tuple[date, date]] = []
+    days = lake.days(dataset, table.name)
+    for day in days:
+        partition = lake.partition(dataset, table.name, day) if day in stored else None
+        if partition is None:
+            continue
+        first = date.fromisoformat(partition.footer.statistics["events_from"])
+        if all(first + timedelta(n) in stored for n in range((day - first).days + 1)):
+            covered.append((day, first))
+    chosen = set(spread([day for day, _ in covered], LABEL_DAYS))
+    lost: list[str] = []
+    rows = 0
+    for day, first in covered:
+        if day not in chosen:
+            continue
+        for source in sources:
+            labels = lake.scan(dataset, table.name, day, day).select(pl.col(source.column).alias(source.key))
+            keys = labels.drop_nulls().unique().collect()
+            known = lake.scan(dataset, events.name, first, day).select(source.key)
+            rows += keys.height
+            lost += keys.lazy().join(known, on=source.key, how="anti").collect()[source.key].to_list()
+    metadata: dict[str, Any] = {
+        "partitions": len(days),
+        "partitions_with_all_events": len(covered),
+        "partitions_looked_at": len(chosen),
+        "labels_looked_at": rows,
+        "events_missing": len(lost),
+    }
+    if lost:
+        metadata["missing"] = lost[:MAX_LISTED]
+    hint = None if covered else "no label partition has all its events in the lake, so nothing was compared"
+    return Finding(not lost, metadata, hint)
