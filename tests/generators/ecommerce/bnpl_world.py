@@ -112,7 +112,7 @@ class World:
     def held(self) -> pl.DataFrame:
         """Every customer's devices on one day, the newest last."""
         day = date(2024, 6, 5)
-        table = pl.concat(list(self.make(1_000).dimension("devices", day, day)))
+        table = pl.concat(list(self.make(4_000).dimension("devices", day, day)))
         in_use = table.filter(
             (pl.col("valid_from") <= day) & (pl.col("valid_to").is_null() | (pl.col("valid_to") > day))
         )
@@ -122,7 +122,7 @@ class World:
     @cached_property
     def held_day(self) -> pl.DataFrame:
         """The device of every row of that day and of no other."""
-        return self.make(1_000).generate(date(2024, 6, 5)).select("customer_id", "device_id")
+        return self.make(4_000).generate(date(2024, 6, 5)).select("customer_id", "device_id")
 
     @cached_property
     def products(self) -> pl.DataFrame:
