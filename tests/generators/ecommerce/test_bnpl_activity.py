@@ -114,7 +114,7 @@ def test_data_keep_with_other_seeds(check: Check, large_world: World) -> None:
     check(large_world)
 
 
-# -- year one and year ten --------------------------------------------------------------------------------------------
+# -- year one and year ten ----------------------------------------------------------------------------------------
 
 
 class History:

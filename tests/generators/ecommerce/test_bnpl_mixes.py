@@ -17,7 +17,7 @@ Check = Callable[[World], None]
 Mutant = Callable[[World], World]
 PEOPLE = 20_000
 
-# -- distinct entities ------------------------------------------------------------------------------------------------
+# -- distinct entities --------------------------------------------------------------------------------------------
 
 
 def _mix(frame: pl.DataFrame, column: str, expected: dict[str, float]) -> None:
@@ -86,7 +86,7 @@ def mix_of_resale_risk(world: World) -> None:
     assert spearman(codes(clothes["product_risk_category"]), clothes["product_price"]) > 0.3
 
 
-# -- rows ---------------------------------------------------------------------------------------------------------------
+# -- rows ---------------------------------------------------------------------------------------------------------
 
 ROW_MIXES: dict[str, tuple[dict[str, float], float]] = {
     "product_category": (guide.CATEGORY, 0.02),
@@ -120,7 +120,7 @@ def electronics_rise_before_christmas(world: World) -> None:
     assert 1.09 <= ratio <= 1.21, part
 
 
-# -- prices -------------------------------------------------------------------------------------------------------------
+# -- prices -------------------------------------------------------------------------------------------------------
 
 
 def price_level(category: str, price: np.ndarray) -> np.ndarray:
@@ -183,7 +183,28 @@ def abandoned_carts(world: World) -> None:
     assert 0.4 <= mean[True] - mean[False] <= 0.6
 
 
-# -- correlations ---------------------------------------------------------------------------------------------------------
+def checkout_speed_follows_the_scenario(world: World) -> None:
+    """All but 8% of rows; those are drawn from the marginal, so that the scenario is not readable from one column."""
+    expected = {
+        "high_risk_behavior": {"very_fast": 1.0},
+        "impulse_purchase": {"fast": 1.0},
+        "credit_stretched": {"normal": 1.0},
+        "low_risk_purchase": {"normal": 0.5, "slow": 0.5},
+    }
+    marginal = {"very_fast": 0.05, "fast": 0.20, "normal": 0.45, "slow": 0.30}
+    for (scenario,), part in world.spread.group_by("risk_scenario"):
+        rule = expected[str(scenario)]
+        mixed = {speed: 0.92 * rule.get(speed, 0.0) + 0.08 * share for speed, share in marginal.items()}
+        assert total_variation(part["checkout_speed"], mixed) <= 0.01, scenario
+
+
+def risk_levels(world: World) -> None:
+    found = shares(world.spread["risk_level"])
+    bands = {"low": (0.28, 0.42), "medium": (0.54, 0.70), "high": (0.01, 0.06), "very_high": (0, 0.001)}
+    assert all(low <= found.get(name, 0.0) <= high for name, (low, high) in bands.items()), found
+
+
+# -- correlations -------------------------------------------------------------------------------------------------
 
 
 def _band(low: float, value: float, high: float) -> None:
@@ -252,14 +273,14 @@ def several_lenders(world: World) -> None:
     assert abs(second - 0.10) < 5 * (0.1 * 0.9 / world.buyers.height) ** 0.5
 
 
-# -- the suite ------------------------------------------------------------------------------------------------------------
+# -- the suite ----------------------------------------------------------------------------------------------------
 
 CHECKS: list[Check] = [
     mix_of_ages, mix_of_incomes, mix_of_credit_scores, mix_of_verification, mix_of_addresses, mix_of_states,
     mix_of_devices, mix_of_systems, mix_of_providers, mix_of_opening_limits, mix_of_resale_risk,
     *map(row_mix, ROW_MIXES), electronics_rise_before_christmas,
     prices_follow_their_law, mean_prices, prices_end_as_in_shops, eligible_share, popularity_is_zipf,
-    instalments_by_amount, abandoned_carts,
+    instalments_by_amount, abandoned_carts, checkout_speed_follows_the_scenario, risk_levels,
     credit_rises_with_income, limit_rises_with_credit, limit_rises_with_income, limit_rises_with_tenure,
     ios_rises_with_income, phones_fall_with_age, the_young_buy_electronics_and_beauty, the_young_move,
     stretched_purchases_use_the_limit, risky_behaviour_on_new_devices, several_lenders,
@@ -355,6 +376,8 @@ MUTANTS: list[tuple[Check, Mutant]] = [
     (popularity_is_zipf, uniform_products),
     (instalments_by_amount, unrelated("spread", "installment_count")),
     (abandoned_carts, unrelated("spread", "cart_abandonment_count")),
+    (checkout_speed_follows_the_scenario, unrelated("spread", "checkout_speed")),
+    (risk_levels, swapped("spread", "risk_level", "low", "medium")),
     (credit_rises_with_income, unrelated("people", "customer_income_bracket")),
     (limit_rises_with_credit, unrelated("accounts", "payment_credit_limit")),
     (limit_rises_with_income, unrelated("accounts", "payment_credit_limit")),

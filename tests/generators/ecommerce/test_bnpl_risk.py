@@ -106,7 +106,7 @@ def test_mutant_rows_are_caught(check, mutant, world: World) -> None:  # type: i
         check(mutant(world.spread))
 
 
-# -- what a model learns ------------------------------------------------------------------------------------------------
+# -- what a model learns ------------------------------------------------------------------------------------------
 
 
 @dataclass(eq=False)
@@ -220,7 +220,7 @@ def test_rows_sorted_by_outcome_are_caught(trial: Trial) -> None:
         identifiers_tell_nothing(trial, {"record_id": order.astype(np.float64)})
 
 
-# -- drift ------------------------------------------------------------------------------------------------------------
+# -- drift --------------------------------------------------------------------------------------------------------
 
 
 def steady(before: pl.DataFrame, after: pl.DataFrame) -> None:
@@ -257,7 +257,7 @@ def test_stress_raises_defaults(world: World) -> None:
     assert 1.25 <= stressed / plain <= 1.70, stressed / plain  # type: ignore[operator]
 
 
-# -- the same with other seeds --------------------------------------------------------------------------------------------
+# -- the same with other seeds ------------------------------------------------------------------------------------
 
 
 @pytest.mark.long
