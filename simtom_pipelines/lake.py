@@ -122,7 +122,7 @@ class ParquetLake:
     def __init__(self, root: str, storage_options: Mapping[str, str] | None = None) -> None:
         self.root = str(root).rstrip("/") or "/"
         self.storage: LocalStorage | ObjectStorage = (
-            ObjectStorage(dict(storage_options or {})) if "://" in self.root else LocalStorage()
+            ObjectStorage(dict(storage_options or {})) if "://" in self.root else LocalStorage(self.root)
         )
 
     # -- places ---------------------------------------------------------------------------------------------------

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from datetime import date, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -157,21 +158,35 @@ PROBE = """
 import hashlib, sys
 from datetime import date
 sys.path.insert(0, ".")
+import polars as pl
+import generators.base
 from generators import list_generators, get_generator
-for info in list_generators():
-    frame = get_generator(info.name, base_daily_volume=700).generate(date(2024, 11, 29))
-    print(info.name, hashlib.sha256(frame.write_csv().encode()).hexdigest())
+from tests.generators.two_processes import TwoProcessGenerator
+order, rows = int(sys.argv[1]), int(sys.argv[2]) or None
+window = [date(2024, 11, 28), date(2024, 11, 29), date(2024, 11, 30)][::order]
+makers = {info.name: lambda name=info.name, **fields: get_generator(name, **fields) for info in list_generators()}
+makers["two_processes"] = TwoProcessGenerator
+found = []
+for slice_rows in (generators.base.SLICE_ROWS, 300):
+    generators.base.SLICE_ROWS = slice_rows
+    for name, make in makers.items():
+        generator = make(base_daily_volume=700)
+        for day in window:
+            frame = pl.concat(list(generator.batches(day, rows=rows)))
+            found.append((slice_rows, name, str(day), hashlib.sha256(frame.write_csv().encode()).hexdigest()))
+print(sorted(found))
 """
 
 
 def test_processes_agree_whatever_their_environment() -> None:
-    expected = _probe({})
-    assert expected
-    for environment in (
-        {"PYTHONHASHSEED": "1", "TZ": "Asia/Tokyo"},
-        {"PYTHONHASHSEED": "2", "POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"},
+    """Two processes, another order of days, other chunks, threads, time zone and hash seed: the same rows."""
+    expected = _plain_probe()
+    assert len(ast.literal_eval(expected)) >= 12
+    for order, rows, environment in (
+        (-1, 97, {"PYTHONHASHSEED": "1", "TZ": "Asia/Tokyo", "POLARS_MAX_THREADS": "7", "OMP_NUM_THREADS": "7"}),
+        (1, 1_000, {"PYTHONHASHSEED": "2", "TZ": "UTC", "POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}),
     ):
-        assert _probe(environment) == expected
+        assert _probe(environment, order=order, rows=rows) == expected, environment
 
 
 def test_faked_system_date_changes_nothing() -> None:
@@ -184,18 +199,39 @@ def test_faked_system_date_changes_nothing() -> None:
         "d.date = Fake\n"
     )
     # The fake replaces datetime.date for modules imported after it; days in the probe are its instances.
-    assert _probe({}, fake) == _probe({})
+    assert _probe({}, fake) == _plain_probe()
 
 
-def _probe(environment: dict[str, str], before: str = "") -> str:
+@lru_cache(maxsize=1)
+def _plain_probe() -> str:
+    return _probe({})
+
+
+def _probe(environment: dict[str, str], before: str = "", order: int = 1, rows: int = 0) -> str:
     result = subprocess.run(
-        [sys.executable, "-c", before + PROBE],
+        [sys.executable, "-c", before + PROBE, str(order), str(rows)],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=True,
     )
     return result.stdout
+
+
+@pytest.mark.long
+def test_day_of_several_real_slices_is_one_day(make: Make) -> None:
+    """Slices of their real size: alone, in a range, in reverse, in chunks. Twenty seconds a generator."""
+    volume = 2 * generators.base.SLICE_ROWS + 50_000
+    alone = make(base_daily_volume=volume).generate(DAY)
+    assert len(make(base_daily_volume=volume).plan(DAY).sizes) >= 3
+    backward = make(base_daily_volume=volume)
+    backward.generate(DAY + timedelta(1))
+    assert backward.generate(DAY).equals(alone)
+    offset = 0
+    for chunk in make(base_daily_volume=volume).batches(DAY, rows=100_000):
+        assert chunk.equals(alone.slice(offset, chunk.height))
+        offset += chunk.height
+    assert offset == alone.height
 
 
 def test_overlay_rows_are_merged_in_time_order(small_slices: None) -> None:
