@@ -35,13 +35,13 @@ class LocalStorage:
     """Files of a local folder.
 
     Args:
-        root: The folder under which every path lies.
+        root: The folder under which every path lies; None: files in the making lie beside their targets.
     """
 
     polars_options: None = None
 
-    def __init__(self, root: str) -> None:
-        self._scratch = Path(root) / SCRATCH
+    def __init__(self, root: str | None = None) -> None:
+        self._scratch = None if root is None else Path(root) / SCRATCH
 
     def exists(self, path: str) -> bool:
         """Return whether a file exists."""
@@ -68,15 +68,16 @@ class LocalStorage:
 
     @contextmanager
     def replacing(self, path: str) -> Iterator[str]:
-        """Yield a temporary path on the root's file system; on success it is synced and renamed over `path`.
+        """Yield a temporary path on the same file system; on success it is synced and renamed over `path`.
 
-        It lies in a hidden folder at the root, because polars refuses a table's folder that holds anything else than
+        In a lake it lies in a hidden folder at the root, because polars refuses a table's folder that holds anything else than
         its Parquet files. The temporary file is locked while it is written, so the leftovers of killed writers are
         those whose lock can be taken; they are removed first.
         """
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(self._scratch)
+        if self._scratch is not None:
+            _sweep(self._scratch)
         _sweep(target.parent)
         handle, temporary = self._temporary(target)
         try:
@@ -94,11 +95,13 @@ class LocalStorage:
 
         The scratch folder may be another user's, or the root may be, while the table's folder is open to this one.
         """
-        try:
-            self._scratch.mkdir(exist_ok=True)
-            return _locked_temporary(self._scratch, f"{target.parent.name}.{target.name}.")
-        except PermissionError:
-            return _locked_temporary(target.parent, f".{target.name}.")
+        if self._scratch is not None:
+            try:
+                self._scratch.mkdir(exist_ok=True)
+                return _locked_temporary(self._scratch, f"{target.parent.name}.{target.name}.")
+            except PermissionError:
+                pass
+        return _locked_temporary(target.parent, f".{target.name}.")
 
 
 def _sweep(folder: Path) -> None:
