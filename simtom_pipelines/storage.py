@@ -70,9 +70,9 @@ class LocalStorage:
     def replacing(self, path: str) -> Iterator[str]:
         """Yield a temporary path on the same file system; on success it is synced and renamed over `path`.
 
-        In a lake it lies in a hidden folder at the root, because polars refuses a table's folder that holds anything else than
-        its Parquet files. The temporary file is locked while it is written, so the leftovers of killed writers are
-        those whose lock can be taken; they are removed first.
+        In a lake it lies in a hidden folder at the root, because polars refuses a table's folder that holds anything
+        else than its Parquet files. The temporary file is locked while it is written, so the leftovers of killed
+        writers are those whose lock can be taken; they are removed first.
         """
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
