@@ -70,6 +70,7 @@ class OutcomeStore:
                 pieces.append(outcomes.frame.slice(low, high - low))
                 days.append(event_day)
                 sizes.append(high - low)
+        self._release(day - timedelta(self._window))  # its last rows are known now
         if not pieces:
             return self._outcomes(day, 0, day).frame.clear().with_columns(pl.lit(None, pl.Date).alias(EVENT_DAY))
         since = np.repeat(np.array(days, "datetime64[D]"), sizes)

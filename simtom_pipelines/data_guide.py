@@ -8,7 +8,7 @@ from typing import Any
 
 from generators import generator_class, list_generators
 from generators.base import BaseGenerator
-from generators.schema import Column, TableSchema
+from generators.schema import INSTANT, Column, TableSchema, references
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "data"
 MAX_VALUES = 12
@@ -16,7 +16,7 @@ MAX_VALUES = 12
 
 
 def guide(cls: type[BaseGenerator[Any]]) -> str:
-    """Return the page of a generator: its config, then each table's columns, units, rules and sources."""
+    """Return the page of a generator: its config, then each table's columns with units, rules, sources, when known."""
     parts = [
         f"# {cls.name}",
         cls.description,
@@ -25,17 +25,32 @@ def guide(cls: type[BaseGenerator[Any]]) -> str:
         _table(("field", "default", "meaning"), [_field(cls, name) for name in cls.config_type.model_fields]),
     ]
     for table in cls.tables:
-        parts += [f"## {cls.name}/{table.name}", _about(table), _table(_HEADER, [_row(column) for column in table])]
+        rows = [_row(table, column) for column in table]
+        parts += [f"## {cls.name}/{table.name}", _about(cls, table), _table(_HEADER, rows)]
     return "\n\n".join(parts) + "\n"
 
 
 _HEADER = ("column", "type", "unit", "null", "allowed", "known", "meaning", "source")
 
 
-def _about(table: TableSchema) -> str:
-    partition = "one file" if table.kind == "dimension" else "a partition a day"
+_PARTITIONS = {
+    "events": "a partition a civil day",
+    "labels": "a partition a day on which facts became known",
+    "dimension": "one file",
+}
+_KNOWN = {"events": "with the event", "labels": "on the partition's day", "dimension": "from valid_from on"}
+
+
+def _about(cls: type[BaseGenerator[Any]], table: TableSchema) -> str:
     key = ", ".join(f"`{name}`" for name in table.primary_key)
-    return f"{table.description} Kind: {table.kind} ({partition}); schema version {table.version}; key: {key}."
+    said = [
+        table.description,
+        f"Kind: {table.kind} ({_PARTITIONS[table.kind]}); schema version {table.version}; key: {key}.",
+    ]
+    if table.kind == "labels":
+        said.append(f"Facts become known up to {table.window} days after their event.")
+    named = [f"`{r.column}` names a row of `{r.target.name}`" for r in references(cls.tables) if r.table is table]
+    return " ".join(said + ["; ".join(named) + "."] * bool(named))
 
 
 def _field(cls: type[BaseGenerator[Any]], name: str) -> tuple[str, ...]:
@@ -45,17 +60,25 @@ def _field(cls: type[BaseGenerator[Any]], name: str) -> tuple[str, ...]:
     return f"`{name}`", f"`{shown}`", field.description or ""
 
 
-def _row(column: Column) -> tuple[str, ...]:
+def _row(table: TableSchema, column: Column) -> tuple[str, ...]:
     return (
         f"`{column.name}`",
-        column.type_name().replace("time_unit=", ""),
+        "instant" if column.dtype == INSTANT else column.type_name(),
         column.unit or "",
         "yes" if column.nullable else "",
         _allowed(column),
-        "later" if column.known_at is not None else "with the event",
+        _known(table, column),
         column.description,
         column.source or "",
     )
+
+
+def _known(table: TableSchema, column: Column) -> str:
+    if column.known_at is not None:
+        return column.known or "later"
+    if table.kind == "dimension" and "valid_from" not in table.names:
+        return "always"
+    return _KNOWN[table.kind]
 
 
 def _allowed(column: Column) -> str:

@@ -163,6 +163,25 @@ def _valid_on(versions: pl.DataFrame, day: date) -> pl.DataFrame:
     return frame.with_columns(version=pl.lit(True))
 
 
+def _covered(
+    lake: ParquetLake, dataset: str, table: TableSchema, days: list[date], event_days: list[date]
+) -> list[tuple[date, date]]:
+    """Return the label partitions of which all event days are stored, each with the first of those."""
+    unbroken: dict[date, int] = {}
+    for day in event_days:
+        unbroken[day] = unbroken.get(day - timedelta(1), 0) + 1
+    found = []
+    for day in days:
+        first = day - timedelta(table.window)
+        if 0 < unbroken.get(day, 0) <= table.window:  # the dataset may have begun inside the window
+            partition = lake.partition(dataset, table.name, day)
+            if partition is not None:
+                first = date.fromisoformat(partition.footer.statistics["events_from"])
+        if (day - first).days < unbroken.get(day, 0):
+            found.append((day, first))
+    return found
+
+
 def labels_have_events(
     lake: ParquetLake, dataset: str, table: TableSchema, sources: Sequence[Reference], events: TableSchema
 ) -> Finding:
@@ -175,16 +194,8 @@ def labels_have_events(
         sources: Its foreign keys that point to the events.
         events: The event table.
     """
-    stored = set(lake.days(dataset, events.name))
-    covered: list[tuple[date, date]] = []
     days = lake.days(dataset, table.name)
-    for day in days:
-        partition = lake.partition(dataset, table.name, day) if day in stored else None
-        if partition is None:
-            continue
-        first = date.fromisoformat(partition.footer.statistics["events_from"])
-        if all(first + timedelta(n) in stored for n in range((day - first).days + 1)):
-            covered.append((day, first))
+    covered = _covered(lake, dataset, table, days, lake.days(dataset, events.name))
     chosen = set(spread([day for day, _ in covered], LABEL_DAYS))
     lost: list[str] = []
     rows = 0

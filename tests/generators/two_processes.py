@@ -18,10 +18,11 @@ from generators.volume import VolumeModel
 DAYTIME = tuple(1.0 if 8 <= hour < 20 else 0.0 for hour in range(24))
 NIGHT = tuple(0.0 if 8 <= hour < 20 else 1.0 for hour in range(24))
 EPISODE_ROWS = 5
+REPORT_DAYS = 6
 
 
 class TwoProcessGenerator(BaseGenerator[GeneratorConfig]):
-    """Visits by day and by night, and an episode of five rows that starts at noon of every day."""
+    """Visits by day and by night, an episode of five rows from noon of every day, and reports of some visits later."""
 
     name = "two_processes"
     domain = "test"
@@ -38,6 +39,18 @@ class TwoProcessGenerator(BaseGenerator[GeneratorConfig]):
                 Column("value", pl.Float64, "A draw.", ge=0, le=1),
                 Column("visit_id", pl.String, "Key.", unique=True, vocabulary=True),
             ),
+        ),
+        TableSchema(
+            "reports",
+            "labels",
+            "1.0",
+            (
+                Column("visit_id", pl.String, "Visit.", vocabulary=True),
+                Column("grade", pl.Enum(["first", "second"]), "Up to two reports a visit."),
+                Column("reported_on", pl.Date, "Day of the report."),
+            ),
+            key=("visit_id", "grade"),
+            window=REPORT_DAYS,
         ),
     )
 
@@ -62,6 +75,20 @@ class TwoProcessGenerator(BaseGenerator[GeneratorConfig]):
                 "visit_id": [f"{batch.day} v{row}" for row in batch.row],
             }
         )
+
+    def outcomes(self, table: str, day: date) -> pl.DataFrame:
+        """Return two reports of every third visit by day or night."""
+        if table != "reports":
+            return super().outcomes(table, day)
+        row = np.repeat(np.arange(0, int(self.plan(day).sizes.sum()), 3), 2).astype(np.uint32)
+        lag = stream(self.config.seed, self.name, day, "report").integers(1, REPORT_DAYS // 2 + 1, len(row))
+        grade = np.tile([0, 1], len(row) // 2).astype(np.uint8)
+        return pl.DataFrame({"row": row, "grade": grade, "lag": (lag + grade * REPORT_DAYS // 2).astype(np.uint8)})
+
+    def label_rows(self, table: str, known: pl.DataFrame, day: date) -> pl.DataFrame:
+        """Return the reports of a day."""
+        visit = pl.format("{} v{}", pl.col("event_day").cast(pl.String), "row")
+        return known.select(visit.alias("visit_id"), "grade", pl.lit(day).alias("reported_on"))
 
     def overlay(self, day: date) -> pl.DataFrame | None:
         """Return five rows from noon on, the last of them minutes later."""

@@ -6,11 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import dagster as dg
-import polars as pl
 import pytest
 
 from simtom_pipelines import assets as module
-from simtom_pipelines.checks import EVENT_CHECKS, compare_references
+from simtom_pipelines.checks import EVENT_CHECKS, TABLE_CHECKS
 from simtom_pipelines.lake import Partition
 from tests.simtom_pipelines.dagster_world import World, evaluations
 
@@ -56,42 +55,11 @@ def test_range_names_failed_partitions_and_records_them_alone(
     assert all(e.passed for e in evaluations(result) if e.check_name != "volume")
 
 
-def test_references_hold_for_every_dimension(dagster_world: World) -> None:
-    dagster_world.run([dagster_world.asset("bnpl", "transactions")], FIRST, LAST)
-    for table, entity in [
-        ("customers", "customer_id"),
-        ("products", "product_id"),
-        ("devices", "device_id"),
-        ("accounts", "payment_method_id"),
-    ]:
-        dagster_world.run([dagster_world.asset("bnpl", table)])
-        result = compare_references(dagster_world.lake, "bnpl", table, "transactions", entity)
-        assert result.passed, (table, result.metadata)
-
-
-def test_references_fail_when_an_event_is_later(dagster_world: World) -> None:
-    events = dagster_world.asset("bnpl", "transactions")
-    dagster_world.run([events], FIRST)
-    dagster_world.run([dagster_world.asset("bnpl", "customers")])
-    dagster_world.run([events], LAST)
-    result = compare_references(dagster_world.lake, "bnpl", "customers", "transactions", "customer_id")
-    assert not result.passed
-    assert "materialize bnpl/customers again" in str(result.description).replace("materialise", "materialize")
-
-
-def test_references_fail_when_entities_are_missing(dagster_world: World) -> None:
-    dagster_world.run([dagster_world.asset("bnpl", "transactions")], FIRST)
-    dagster_world.run([dagster_world.asset("bnpl", "products")])
-
-    class Emptied(type(dagster_world.lake)):  # type: ignore[misc]
-        def scan(self, dataset: str, table: str, *window: Any) -> pl.LazyFrame:
-            frame = super().scan(dataset, table, *window)
-            return frame.head(1) if table == "products" else frame
-
-    lake = Emptied(str(dagster_world.folder / "lake"))
-    result = compare_references(lake, "bnpl", "products", "transactions", "product_id")
-    assert not result.passed
-    assert dict(result.metadata)["entities_missing"].value > 0
+@pytest.mark.parametrize("table", ["outcomes", "installments"])
+def test_label_table_records_its_checks(dagster_world: World, table: str) -> None:
+    found = evaluations(dagster_world.run([dagster_world.asset("bnpl", table)], FIRST, LAST))
+    assert sorted(e.check_name for e in found) == sorted(TABLE_CHECKS["labels"])
+    assert all(e.passed and e.metadata["partitions"].value == 5 for e in found)
 
 
 def test_references_run_as_asset_check(dagster_world: World) -> None:
@@ -100,7 +68,9 @@ def test_references_run_as_asset_check(dagster_world: World) -> None:
     result = dagster_world.run(
         [products, *[c for c in dagster_world.definitions.asset_checks or [] if _of(c, products.key)]]
     )
-    assert [e.check_name for e in evaluations(result) if e.check_name == "references"] == ["references"]
+    found = {e.check_name: e for e in evaluations(result)}
+    assert found.keys() == {"schema", "keys", "references", "attributes"}
+    assert found["attributes"].metadata["entities_compared"].value > 0
     assert all(e.passed for e in evaluations(result))
 
 

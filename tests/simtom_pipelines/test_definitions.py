@@ -21,7 +21,46 @@ def test_definitions_load_with_all_jobs_and_schedules(dagster_world: World) -> N
     assert set(repository.job_names) >= {"bnpl_materialize", "small_materialize", "replay"}
     assert {s.name for s in repository.schedule_defs} == {"bnpl_daily", "small_daily"}
     keys = {key.to_user_string() for key in repository.asset_graph.get_all_asset_keys()}
-    assert {"bnpl/transactions", "bnpl/customers", "bnpl/daily_summary", "small/transactions"} <= keys
+    tables = {"transactions", "installments", "outcomes", "customers", "products", "devices", "accounts"}
+    assert {f"{dataset}/{table}" for dataset in ("bnpl", "small") for table in tables} <= keys
+
+
+@pytest.mark.parametrize("table", ["installments", "outcomes"])
+def test_labels_hang_on_the_events_of_their_window(dagster_world: World, table: str) -> None:
+    graph = dagster_world.definitions.get_repository_def().asset_graph
+    events, labels = dg.AssetKey(["bnpl", "transactions"]), dg.AssetKey(["bnpl", table])
+    assert graph.get(labels).parent_keys == {events}
+    assert graph.get(labels).partitions_def == graph.get(events).partitions_def
+    mapping = graph.get_partition_mapping(labels, parent_asset_key=events)
+    partitions = graph.get(labels).partitions_def
+
+    def upstream(day: str) -> list[str]:
+        found = mapping.get_upstream_mapped_partitions_result_for_partitions(
+            partitions.empty_subset().with_partition_keys([day]), partitions, partitions
+        )
+        return sorted(found.partitions_subset.get_partition_keys())
+
+    days = upstream("2024-07-01")
+    assert (len(days), days[0], days[-1]) == (131, "2024-02-22", "2024-07-01")
+    assert upstream("2024-01-03") == ["2024-01-01", "2024-01-02", "2024-01-03"]  # nothing is before the start
+
+
+def test_daily_job_makes_every_table_in_order(dagster_world: World) -> None:
+    job = dagster_world.definitions.resolve_job_def("bnpl_materialize")
+    result = job.execute_in_process(instance=dagster_world.instance, partition_key="2024-03-11")
+    assert result.success
+    steps = [e.step_key for e in result.all_events if e.event_type_value == "STEP_SUCCESS"]
+    made = [step for step in steps if step.startswith("bnpl__") and step.count("__") == 1]
+    assert made[0] == "bnpl__transactions"
+    assert set(made) >= {"bnpl__installments", "bnpl__outcomes", "bnpl__customers", "bnpl__accounts"}
+    checks = [e.event_specific_data for e in result.all_events if e.event_type_value == "ASSET_CHECK_EVALUATION"]
+    assert {(c.asset_key.path[-1], c.check_name) for c in checks} >= {
+        ("installments", "references"),
+        ("outcomes", "references"),
+        ("customers", "attributes"),
+        ("devices", "references"),
+    }
+    assert [c for c in checks if not c.passed] == []
 
 
 @pytest.mark.parametrize(

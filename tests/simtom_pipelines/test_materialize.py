@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from generators.errors import CalendarError, UnknownNameError
 from simtom_pipelines.datasets import DatasetSpec, load_datasets
 from simtom_pipelines.lake import LakeError, ParquetLake
 from simtom_pipelines.materialize import watching, write_days, write_dimension
-from tests.generators.two_processes import TwoProcessGenerator
+from tests.generators.two_processes import REPORT_DAYS, TwoProcessGenerator
 from tests.simtom_pipelines.toy_lake import DAY, DAYS, frame, spec, toy
 
 __all__ = ["toy"]
@@ -146,5 +147,53 @@ def test_bnpl_and_its_dimensions(lake: ParquetLake, tmp_path: Path) -> None:
         assert {n: c for n, c in partition.footer.statistics["checks"].items() if not c["passed"]} == {}
     customers = lake.scan("bnpl", "customers").select("customer_id").unique()
     assert lake.scan("bnpl", "transactions").join(customers, on="customer_id", how="anti").collect().height == 0
-    with pytest.raises(LakeError, match="no event table"):
+    with pytest.raises(LakeError, match="is a dimension"):
         list(write_days(lake, bnpl, "customers", DAYS))
+
+
+def test_label_days_are_what_the_generator_derives(lake: ParquetLake, toy: DatasetSpec) -> None:
+    late = [DAY + timedelta(n) for n in range(5, 9)]
+    written = list(write_days(lake, toy, "reports", late))
+    for partition in written:
+        assert partition.day is not None
+        found = lake.scan("toy", "reports", partition.day, partition.day).drop("date").collect()
+        assert found.equals(TwoProcessGenerator().derive("reports", partition.day, toy.start_date))
+        assert found.height == partition.rows > 0
+        assert {n: c["passed"] for n, c in partition.footer.statistics["checks"].items()} == {
+            "schema": True,
+            "keys": True,
+        }
+        since = max(toy.start_date, partition.day - timedelta(REPORT_DAYS))
+        assert partition.footer.statistics["events_from"] == since.isoformat()
+    assert lake.days("toy", "visits") == []  # labels need no events on disk
+
+
+def test_labels_of_several_slices_are_streamed(
+    lake: ParquetLake, toy: DatasetSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = DAY + timedelta(9)
+    whole = TwoProcessGenerator().derive("reports", day, toy.start_date)
+    monkeypatch.setattr("generators.base.SLICE_ROWS", 100)
+    generator = TwoProcessGenerator()
+    assert len(list(generator.label_batches("reports", day, toy.start_date))) > 2
+    (written,) = write_days(lake, toy, "reports", [day])
+    assert written.rows == generator.derive("reports", day, toy.start_date).height
+    assert whole.height > 100
+
+
+def test_start_counts_where_the_window_reaches_before_it(lake: ParquetLake, toy: DatasetSpec) -> None:
+    inside, after = toy.start_date + timedelta(REPORT_DAYS - 1), toy.start_date + timedelta(REPORT_DAYS)
+    list(write_days(lake, toy, "reports", [inside, after]))
+    later = replace(toy, start_date=toy.start_date - timedelta(1))
+    with pytest.raises(LakeError, match="holds other data"):
+        list(write_days(lake, later, "reports", [inside]))
+    assert [p.generated for p in write_days(lake, later, "reports", [after])] == [False]
+    earlier = lake.scan("toy", "reports", inside, inside).collect().height
+    list(write_days(lake, later, "reports", [inside], if_exists="overwrite"))
+    assert lake.scan("toy", "reports", inside, inside).collect().height > earlier
+
+
+def test_label_day_before_the_start_is_empty(lake: ParquetLake, toy: DatasetSpec) -> None:
+    (written,) = write_days(lake, toy, "reports", [toy.start_date - timedelta(1)])
+    assert written.rows == 0
+    assert lake.scan("toy", "reports").collect().height == 0

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from generators import ConfigError, generator_class, get_generator
+from generators import ConfigError, get_generator
 from generators.base import BaseGenerator
 from generators.ecommerce.bnpl import BNPLConfig
 from generators.sanitize import scan
-from simtom_pipelines.data_guide import FOLDER, guide
 from tests.generators.ecommerce.bnpl_world import World
 
 
@@ -175,7 +173,3 @@ def test_refusals_name_the_field(field: str, value: object) -> None:
 def test_enforced_eligibility_sells_nothing_else() -> None:
     frame = fresh(enforce_eligibility=True, base_daily_volume=3_000).generate(date(2024, 6, 5))
     assert frame["product_bnpl_eligible"].all()
-
-
-def test_data_guide_is_current() -> None:
-    assert Path(FOLDER / "bnpl.md").read_text() == guide(generator_class("bnpl")), "run: make docs"
