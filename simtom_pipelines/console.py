@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
@@ -28,7 +28,7 @@ def run(app: typer.Typer) -> NoReturn:
     """Run an app and end the process: every refusal is one line on stderr and an exit code of its own."""
     try:
         # Outside standalone mode, click returns the code of an Exit and of Ctrl-C instead of leaving with it.
-        code = app(standalone_mode=False) or 0
+        code = app(standalone_mode=False, prog_name="simtom") or 0
         sys.stdout.flush()
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
@@ -42,7 +42,7 @@ def run(app: typer.Typer) -> NoReturn:
 def _refused(error: Exception) -> int:
     """Tell what was refused and return the exit code; what nobody foresaw is raised again."""
     if isinstance(error, _usage_error()):
-        error.show(file=sys.stderr)  # type: ignore[attr-defined]
+        _show_usage(error)
         return WRONG_USAGE
     if isinstance(error, BrokenPipeError):
         close_stdout()
@@ -57,6 +57,17 @@ def _refused(error: Exception) -> int:
         raise error
     say(f"simtom: {' '.join(str(error).split())}")
     return FAILED
+
+
+def _show_usage(error: Any) -> None:
+    """Tell what was wrong with the arguments in one line; without any arguments, show the help."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "simtom"
+    text = " ".join(str(error.format_message()).replace("Value error, ", "").split())
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show(file=sys.stderr)
+        return
+    say(f"{command}: {text.rstrip('.')}; see {command} -h")
 
 
 def _usage_error() -> type[Exception]:

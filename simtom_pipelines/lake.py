@@ -30,6 +30,8 @@ FOOTER_KEY = b"simtom"
 PREVIEW_ROWS = 5
 COMPRESSION_LEVEL = 1
 
+_HALF_URL = re.compile(r"^(s3|gs|gcs|az|abfss?|https?|file|hdfs):(?!//)", re.IGNORECASE)
+"""A URL that lost a slash would become a folder with a colon in its name."""
 _PARTITION = re.compile(r"^date=(\d{4}-\d{2}-\d{2})$")
 
 
@@ -121,6 +123,8 @@ class ParquetLake:
 
     def __init__(self, root: str, storage_options: Mapping[str, str] | None = None) -> None:
         self.root = str(root).rstrip("/") or "/"
+        if _HALF_URL.match(self.root):
+            raise LakeError(f"lake: {root!r} given; allowed: a folder, or a URL with two slashes as s3://bucket/prefix")
         self.storage: LocalStorage | ObjectStorage = (
             ObjectStorage(dict(storage_options or {})) if "://" in self.root else LocalStorage(self.root)
         )
