@@ -164,8 +164,9 @@ INJURIES = members("S93.401A", "S61.419A", "S52.501A", "S09.90XA", "S72.001A")
 SURGICAL = members("K35.80", "S72.001A", "S52.501A")
 
 _WEIGHT_OF_CLASS = {AMBULATORY: 0, VIRTUAL: 1, URGENT: 2, EMERGENCY: 3, INPATIENT: 4, WELLNESS: 5}
-_EDGES = sorted({age for d in DIAGNOSES for age, _ in d.ages} | {12, 55})
-BANDS = len(_EDGES)
+BAND_STARTS = sorted({age for d in DIAGNOSES for age, _ in d.ages} | {12, 55})
+"""First age, in completed years, of each band inside which every factor is constant."""
+BANDS = len(BAND_STARTS)
 CELLS = BANDS * 2
 """Age band x 2 + female: inside a cell everyone has the same mix."""
 DRAW_BITS = 14
@@ -174,7 +175,7 @@ _LANES = 1 << DRAW_BITS
 
 def band_of_age() -> U8:
     """Return the age band by completed years."""
-    return np.searchsorted(_EDGES, np.arange(256), side="right").astype(np.uint8) - np.uint8(1)
+    return np.searchsorted(BAND_STARTS, np.arange(256), side="right").astype(np.uint8) - np.uint8(1)
 
 
 def cells(years: U8, female: NDArray[np.bool_]) -> U8:
@@ -190,7 +191,7 @@ def _factors() -> F64:
     table = np.zeros((BANDS, 2, len(DIAGNOSES)))
     for column, d in enumerate(DIAGNOSES):
         steps, values = zip(*d.ages, strict=True)
-        by_band = np.array(values)[np.searchsorted(steps, _EDGES, side="right") - 1]
+        by_band = np.array(values)[np.searchsorted(steps, BAND_STARTS, side="right") - 1]
         table[:, 0, column], table[:, 1, column] = by_band * d.male, by_band * d.female
     return table.reshape(CELLS, -1)
 
@@ -220,19 +221,23 @@ class DiagnosisMix:
 
         Iterative fitting: shares over the class's ages and sexes become the targets.
         """
-        factors, band = _factors(), _BAND_OF_AGE[:MAX_YEARS]
+        factors = _factors()
         found = {}
-        for cls, people in self.people.items():
-            mass = np.zeros((BANDS, 2))
-            np.add.at(mass, band, people)
-            target = self.targets[cls]
+        for cls, target in self.targets.items():
+            mass = self.masses(cls)
             weights = factors * target
             for _ in range(60):
                 totals = weights.sum(axis=1, keepdims=True)
-                shares = mass.reshape(-1) @ np.divide(weights, totals, out=np.zeros_like(weights), where=totals > 0)
+                shares = mass @ np.divide(weights, totals, out=np.zeros_like(weights), where=totals > 0)
                 weights *= np.where(shares > 0, target / np.maximum(shares, 1e-12), 1.0)
             found[cls] = weights
         return found
+
+    def masses(self, cls: int) -> F64:
+        """Return (cells,) shares of a class's rows."""
+        mass = np.zeros((BANDS, 2))
+        np.add.at(mass, _BAND_OF_AGE[:MAX_YEARS], self.people[cls])
+        return mass.ravel()
 
     def shares(self, cls: int, season: Season) -> F64:
         """Return (cells, 54) shares of diagnoses in a season; a cell that allows none is 0."""

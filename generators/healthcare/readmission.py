@@ -23,7 +23,7 @@ U8 = NDArray[np.uint8]
 
 REFERENCE_RATE = 0.14
 """Share of index stays that are followed by another within 30 days, at which the constant was fitted."""
-REFERENCE_INTERCEPT = -2.73
+REFERENCE_INTERCEPT = -2.92
 SIGMA = 0.55
 WINDOW_DAYS = 30
 KNOWN_AFTER_DAYS = 31

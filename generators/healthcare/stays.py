@@ -57,7 +57,7 @@ _SOURCE_EDGES = (0.82, 0.94)
 EMERGENCY_SHARE = 0.59
 """Share of all stays that come through the emergency department."""
 
-READMITTED_MEAN = 0.103
+READMITTED_MEAN = 0.121
 """Readmissions as a part of the mean number of stays."""
 
 NO, YES, INELIGIBLE = 0, 1, 2
