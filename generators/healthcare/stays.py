@@ -172,7 +172,7 @@ class Hospital:
         places = np.broadcast_to(place, group.shape)[kept]
         group = group[kept]
         cycle = (days + group % CYCLE_DAYS) // CYCLE_DAYS
-        words = hash64(self._key("opportunity"), group << 10 | cycle)
+        words = hash64(self.key("opportunity"), group << 10 | cycle)
         factor = (words & np.uint64(0xFFFFFFFF)).astype(np.int64) % (GROUP_SLOTS - 1) + 1
         offset = (words >> np.uint64(32)).astype(np.int64) % GROUP_SLOTS
         slots = group * GROUP_SLOTS + (places * factor + offset) % GROUP_SLOTS
@@ -187,7 +187,7 @@ class Hospital:
         who = self.population.describe(slots[free], entity[free], age[free], remaining[free], days[free])
         days = days[free]
         key = who.slot << 17 | days
-        words = hash64(self._key("opening"), key)
+        words = hash64(self.key("opening"), key)
         uniform = (words >> np.uint64(32)).astype(np.float64) * 2.0**-32
         second = (words & np.uint64(0xFFFFFFFF)).astype(np.float64) * 2.0**-32
         mothers = self._mothers(who, days, second, first, last)
@@ -285,8 +285,8 @@ class Hospital:
     def _stay(self, number: int, stays: Stays, who: Patients, yearly: F64, opened: I32) -> Stays:
         """Return stays with diagnosis, length, source and outcome; `stays` carries the diagnosis before them."""
         key = stays.key
-        dx, copy, length, source = hash_lanes(self._key("stay"), key)
-        flag, noise, wait, _ = hash_lanes(self._key("outcome"), key)
+        dx, copy, length, source = hash_lanes(self.key("stay"), key)
+        flag, noise, wait, _ = hash_lanes(self.key("outcome"), key)
         delivery = (stays.diagnosis == DELIVERY) & (number == 1)
         diagnosis = np.where(delivery, np.uint8(DELIVERY), self._diagnoses(stays.admitted, who, dx))
         if number > 1:  # the same illness comes back, where age still allows it and it was no operation
@@ -366,7 +366,7 @@ class Hospital:
         born, _, _ = population.occupy(slots, day)
         entity, life = population.before(slots, born)
         who = population.describe(slots, entity, life - 1, np.ones(len(slots), np.int32), day - 1)
-        return who, hash64(self._key("exit"), entity)
+        return who, hash64(self.key("exit"), entity)
 
     def _deaths(self, day: int) -> tuple[Stays, Patients]:
         """Return the stays opened on a day that end in death, 1 to 60 days later."""
@@ -456,7 +456,8 @@ class Hospital:
                 parts.append(chunk.later.take(slice(low, high)))
         return parts
 
-    def _key(self, name: str) -> np.uint64:
+    def key(self, name: str) -> np.uint64:
+        """Return the key of a hash over stays."""
         keys: dict[str, np.uint64] = self.__dict__.setdefault("_keys", {})
         if name not in keys:
             keys[name] = hash_key(self.population.seed, self.population.generator, "stay", name)
