@@ -185,9 +185,7 @@ class Admissions:
         if len(rows) and int(stays.admitted[0]) != number:
             who = self.hospital.population.on_day(stays.slot, number)
         diagnosis = self._valid_diagnoses(day, stays, who)
-        return self._emergency(
-            day, who, moments.arrival[rows], moments.start[rows], diagnosis, ADMITTED, stays.key
-        )
+        return self._emergency(day, who, moments.arrival[rows], moments.start[rows], diagnosis, ADMITTED, stays.key)
 
     def _valid_diagnoses(self, day: date, stays: Stays, who: Patients) -> U8:
         """Return the stays' diagnoses; where age or date forbids one on the eve of the stay, one that they allow."""
@@ -282,9 +280,7 @@ def _leaving(draws: U16, of: DayStays) -> U8:
     """Return (n,) dispositions: death where the stay ends in it, home after birth, else by age."""
     edges = _leaving_edges()[np.searchsorted(_AGE_EDGES, of.who.years, side="right")]
     codes = np.array([*_LEAVING, HOME], np.uint8)
-    found = codes[((draws / LANES)[:, None] >= edges).sum(axis=1)]
+    found: U8 = codes[((draws / LANES)[:, None] >= edges).sum(axis=1)]
     found[(of.stays.diagnosis == DELIVERY) | (of.stays.diagnosis == NEWBORN)] = HOME
     found[of.dies] = DIED
     return found
-
-

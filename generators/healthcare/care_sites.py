@@ -181,13 +181,13 @@ class CareSites:
         rng = rows.rng("provider_id")
         familiar = (kind == OFFICE) & (rng.random(len(rows)) < USUAL_PROVIDER)
         number = np.empty(len(rows), np.int64)
-        start = rng.random(len(first))
+        start = (rng.random(len(first)) * size).astype(np.int64)
         others = np.flatnonzero(~familiar)
         # Turns go round, so that nobody gets much more than a fair share of the patients without a usual provider.
         order = others[np.argsort(pool[others].astype(np.uint8), kind="stable")]
-        turn = np.arange(len(order)) - np.searchsorted(pool[order], pool[order])
+        turn: I64 = np.arange(len(order)) - np.searchsorted(pool[order], pool[order])
         of = pool[order]
-        number[order] = self._shown(first[of] + ((start[of] * size[of]).astype(np.int64) + turn) % size[of])
+        number[order] = self._shown(first[of] + (start[of] + turn) % size[of])
         known = np.flatnonzero(familiar)
         number[known] = self.usual(rows.who.entity[known], department[known])
         return number
@@ -230,4 +230,3 @@ class CareSites:
 
 def _cell_is_adult() -> NDArray[np.bool_]:
     return np.repeat(np.array(BAND_STARTS) >= ADULT_YEARS, 2)
-

@@ -65,4 +65,3 @@ def columns(rows: Encounters, growth: float) -> dict[str, pl.Series]:
         "total_paid": nullable(paid, there),
         "payment_wait": nullable(wait, there),
     }
-

@@ -1,4 +1,4 @@
-"""Diagnoses: ICD-10-CM codes with their share of each encounter class, season, ages and sexes, and dates of validity."""
+"""Diagnoses: ICD-10-CM codes with shares of each encounter class, season, ages and sexes, and dates of validity."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ DIAGNOSES = (
     _D("E11.9", "Type 2 diabetes mellitus without complications", (5.0, 6, 0, 0.4, 0, 0), ages=_from(25)),
     _D("E78.5", "Hyperlipidemia, unspecified", (4.5, 4, 0, 0, 0, 0), ages=_from(25)),
     _D("Z00.00", "General adult medical exam without abnormal findings", (0, 0, 0, 0, 0, 45), "jan_plus", _from(18)),
-    _D("Z00.129", "Routine child health exam without abnormal findings", (0, 0, 0, 0, 0, 33), "school", _between(0, 17)),
+    _D("Z00.129", "Routine child health exam without abnormal findings", (0, 0, 0, 0, 0, 33), "school",
+       _between(0, 17)),
     _D("Z23", "Encounter for immunization", (1.0, 0, 0, 0, 0, 8), "flu_shot"),
     _D("Z12.31", "Screening mammogram", (1.5, 0, 0, 0, 0, 7), "oct_plus", _from(40), male=0),
     _D("Z01.419", "Gynecological exam without abnormal findings", (0.8, 0, 0, 0, 0, 7), ages=_from(16), male=0),
@@ -246,7 +247,7 @@ class DiagnosisMix:
         factor = np.array([season.factor(group) for group in groups])
         weights = self.weights[cls] * factor
         totals = weights.sum(axis=1, keepdims=True)
-        return np.divide(weights, totals, out=np.zeros_like(weights), where=totals > 0)
+        return np.asarray(np.divide(weights, totals, out=np.zeros_like(weights), where=totals > 0))
 
     def picks(self, cls: int, season: Season) -> U8:
         """Return (cells * 2**14,) diagnoses by (cell, 14-bit draw)."""

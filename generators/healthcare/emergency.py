@@ -71,7 +71,7 @@ def arrivals(draws: U16, esi: U8, years: U8) -> U8:
     ambulance = np.array(_BY_AMBULANCE)[esi] * np.where(years >= _AGE_EDGES[1], _OLD_BY_AMBULANCE, 1.0)
     ambulance = np.minimum(ambulance, 0.95)
     level: NDArray[np.float64] = draws / LANES
-    mode = (level < ambulance).astype(np.uint8)
+    mode: U8 = (level < ambulance).astype(np.uint8)
     rest = level >= 1 - _POLICE - _TRANSFER
     mode[rest] = np.where(level[rest] >= 1 - _TRANSFER, 3, 2)
     return mode

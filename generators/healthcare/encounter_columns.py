@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from generators.base import day_number
 from generators.healthcare import charges, complaints, emergency, patient_ids, vitals
 from generators.healthcare.care_sites import CareSites, departments
 from generators.healthcare.care_volume import CLASSES, FHIR_OF_CLASS, INPATIENT
@@ -18,7 +19,6 @@ from generators.healthcare.encounters import ADMITTED, MINUTE, U8, Encounters
 from generators.healthcare.nullable import nullable
 from generators.healthcare.patients import Population
 from generators.healthcare.stays import INELIGIBLE, YES
-from generators.base import day_number
 from generators.randomness import F64
 
 SAFE_HARBOR_AGE = 90
@@ -63,9 +63,7 @@ class EncounterColumns:
             **self._money(rows),
             **_outcomes(rows),
         }
-        return pl.DataFrame(
-            [v.alias(k) if isinstance(v, pl.Series) else pl.Series(k, v) for k, v in columns.items()]
-        )
+        return pl.DataFrame([v.alias(k) if isinstance(v, pl.Series) else pl.Series(k, v) for k, v in columns.items()])
 
     def _patient(self, rows: Encounters) -> dict[str, Any]:
         who, seed, name = rows.who, self.population.seed, self.population.generator
@@ -164,5 +162,3 @@ def _diagnosis_counts(rows: Encounters) -> U8:
     chronic = np.minimum(rows.who.chronic, _CHRONIC_LEVELS - 1)
     cell = rows.cls.astype(np.intp) * _CHRONIC_LEVELS + chronic
     return np.asarray(_count_tables()[cell << 12 | rows.lanes("diagnosis_count") >> 4], np.uint8)
-
-

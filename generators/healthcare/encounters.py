@@ -84,17 +84,17 @@ class Encounters:
     @property
     def finished(self) -> Flags:
         """(n,) whether the encounter took place."""
-        return self.status == FINISHED
+        return np.asarray(self.status == FINISHED)
 
     @property
     def emergency(self) -> Flags:
         """(n,) whether it is in the emergency department."""
-        return self.cls == EMERGENCY
+        return np.asarray(self.cls == EMERGENCY)
 
     @property
     def inpatient(self) -> Flags:
         """(n,) whether it is a stay."""
-        return self.cls == INPATIENT
+        return np.asarray(self.cls == INPATIENT)
 
     @staticmethod
     def concat(parts: list[Encounters]) -> Encounters:

@@ -24,7 +24,7 @@ INPATIENT_SHARES = (0.015, 0.040)
 class PatientRecordsConfig(GeneratorConfig):
     """What determines patient records."""
 
-    base_daily_volume: int = Field(default=2000, ge=1, le=100_000_000, description="Encounters on an ordinary day.")
+    base_daily_volume: int = Field(default=3000, ge=1, le=100_000_000, description="Encounters on an ordinary day.")
     holiday_profile: HolidayProfile = Field(
         default=HolidayProfile.retail,
         description="Overlap rule of events: retail (a single named day beats a period) or seed.",

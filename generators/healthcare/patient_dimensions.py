@@ -75,7 +75,7 @@ def birthday(born: I64, years: int) -> I64:
     days = born.astype("M8[D]")
     month = days.astype("M8[M]")
     place = days - month.astype("M8[D]")
-    return ((month + 12 * years).astype("M8[D]") + place).astype(np.int64)
+    return np.asarray((month + 12 * years).astype("M8[D]") + place, "M8[D]").astype(np.int64)
 
 
 def _frame(
@@ -99,9 +99,7 @@ def _frame(
         "race": who.race,
         "ethnicity": who.ethnicity,
         "postal3": pl.Series(population.area_names).gather(who.area),
-        "usual_provider_id": patient_ids.provider_text(
-            sites.usual(who.entity, DEPARTMENTS.index("primary_care"))
-        ),
+        "usual_provider_id": patient_ids.provider_text(sites.usual(who.entity, DEPARTMENTS.index("primary_care"))),
         "payer_type": who.payer,
     }
     frame = pl.DataFrame([v.alias(k) if isinstance(v, pl.Series) else pl.Series(k, v) for k, v in columns.items()])
@@ -112,5 +110,3 @@ def _frame(
 
 def _dates(days: NDArray[Any]) -> pl.Series:
     return pl.Series(days.astype(np.int32)).cast(pl.Date)
-
-

@@ -23,7 +23,9 @@ from generators.schema import INSTANT, Column, TableSchema
 DISCHARGED = pl.col("encounter_end").dt.date()
 """Day on which an encounter ends."""
 READMISSION_KNOWN = DISCHARGED + pl.duration(
-    days=pl.when(pl.col("is_readmitted_30d")).then(pl.col("days_to_readmission").cast(pl.Int64)).otherwise(KNOWN_AFTER_DAYS)
+    days=pl.when(pl.col("is_readmitted_30d"))
+    .then(pl.col("days_to_readmission").cast(pl.Int64))
+    .otherwise(KNOWN_AFTER_DAYS)
 )
 """Day of the readmission, or the 31st day after discharge without one."""
 LABEL_WINDOW = stays.MAX_LOS - 1 + KNOWN_AFTER_DAYS
@@ -79,8 +81,12 @@ ENCOUNTERS = TableSchema(
         _ETHNICITY,
         _POSTAL,
         Column("encounter_class", pl.Enum(CLASSES), "Class of care."),
-        Column("fhir_class_code", pl.Enum(FHIR_CODES), "AMB, VR, EMER or IMP by class.", source="HL7 v3 ActEncounterCode"),
-        Column("encounter_status", pl.Enum(STATUSES), "finished; of appointments also cancelled and no_show.", source=FHIR),
+        Column(
+            "fhir_class_code", pl.Enum(FHIR_CODES), "AMB, VR, EMER or IMP by class.", source="HL7 v3 ActEncounterCode"
+        ),
+        Column(
+            "encounter_status", pl.Enum(STATUSES), "finished; of appointments also cancelled and no_show.", source=FHIR
+        ),
         Column(
             "scheduled_lead_days", pl.UInt16, "Days from booking to appointment; null where nothing was booked.",
             unit="days", ge=0, le=365, nullable=True,
@@ -101,8 +107,14 @@ ENCOUNTERS = TableSchema(
             "arrival_mode", pl.Enum(emergency.ARRIVALS), "How an emergency patient came; null elsewhere.", nullable=True
         ),
         Column("department", pl.Enum(DEPARTMENTS), "Department by class, diagnosis and age."),
-        Column("provider_id", pl.String, "Provider: the patient's usual one in 65% of clinic visits.", format=PROVIDER_FORMAT),
-        Column("facility_id", pl.String, "Hospital (below 100) or clinic, near the patient in 70%.", format=FACILITY_FORMAT),
+        Column(
+            "provider_id", pl.String, "Provider: the patient's usual one in 65% of clinic visits.",
+            format=PROVIDER_FORMAT,
+        ),
+        Column(
+            "facility_id", pl.String, "Hospital (below 100) or clinic, near the patient in 70%.",
+            format=FACILITY_FORMAT,
+        ),
         Column(
             "reason_code", pl.Enum(complaints.NAMES), "Chief complaint; null for wellness, virtual and stays.",
             nullable=True,
@@ -206,9 +218,7 @@ PATIENTS = TableSchema(
         _RACE,
         _ETHNICITY,
         _POSTAL,
-        Column(
-            "usual_provider_id", pl.String, "The patient's usual provider of primary care.", format=PROVIDER_FORMAT
-        ),
+        Column("usual_provider_id", pl.String, "The patient's usual provider of primary care.", format=PROVIDER_FORMAT),
         _PAYER,
     ),
 )

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,7 @@ class Patients:
     @property
     def female(self) -> Flags:
         """(n,) whether the administrative sex is female."""
-        return self.sex == FEMALE
+        return np.asarray(self.sex == FEMALE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,20 +158,14 @@ class Population:
         """Return the number of births on each of the days [first, last)."""
         number, bounds = self._births
         days = np.arange(first, last)
-        whole = (self.slots // LIFE_BLOCK) * LIFE_BLOCK
         counts = np.zeros(len(days), np.int64)
         for block, shift in enumerate(self._shift.tolist()):
-            if (block + 1) * LIFE_BLOCK <= max(whole, len(self._block[0])):
+            left = self.slots - block * LIFE_BLOCK
+            if left >= len(self._block[0]):
                 counts += bounds[days + shift + 1] - bounds[days + shift]
-            else:
-                counts += [len(number_) for number_ in self._short_block(block, days + shift)]
+            else:  # the last block is short
+                counts += [np.count_nonzero(number[bounds[m] : bounds[m + 1]] < left) for m in (days + shift).tolist()]
         return counts
-
-    def _short_block(self, block: int, moments: I64) -> list[I32]:
-        number, bounds = self._births
-        limit = self.slots - block * LIFE_BLOCK
-        pieces = [number[bounds[m] : bounds[m + 1]] for m in moments.tolist()]
-        return [piece[piece < limit] for piece in pieces]
 
     def occupy(self, slots: I64, day: NDArray[Any] | int) -> tuple[I64, I32, I32]:
         """Return (entity, age in days, days until the slot's next birth) of (n,) slots, on a day or on (n,) days."""
@@ -271,9 +266,7 @@ def pyramid_years() -> F64:
     return np.diff(np.interp(np.arange(MAX_YEARS + 1), age, probability))
 
 
-BIRTH_RATE = PYRAMID[0][1] / sum(
-    (b - a) * (f + g) / 2 for (a, f), (b, g) in zip(PYRAMID, PYRAMID[1:], strict=False)
-)
+BIRTH_RATE = PYRAMID[0][1] / sum((b - a) * (f + g) / 2 for (a, f), (b, g) in pairwise(PYRAMID))
 """Births a slot and year: the density at age 0."""
 
 _FIRST_BIRTH = -40_000
@@ -295,7 +288,7 @@ def completed_years(age: I32, day: NDArray[Any] | int) -> U8:
     birth = today - age
     years = year[today] - year[birth]
     years -= place[today] < place[birth]
-    return years.astype(np.uint8)
+    return np.asarray(years, np.uint8)
 
 
 @lru_cache(maxsize=1)

@@ -54,9 +54,7 @@ def intercept(rate: float) -> float:
     return REFERENCE_INTERCEPT + odds(rate) - odds(REFERENCE_RATE)
 
 
-def logit(
-    diagnosis: U8, chronic: U8, emergency: NDArray[np.bool_], los: U8, before: F64, payer: U8, years: U8
-) -> F64:
+def logit(diagnosis: U8, chronic: U8, emergency: NDArray[np.bool_], los: U8, before: F64, payer: U8, years: U8) -> F64:
     """Return (n,) log odds without the constant and the noise."""
     public = (payer == payers.MEDICARE) | (payer == payers.MEDICAID)
     return np.asarray(

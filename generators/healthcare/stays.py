@@ -399,7 +399,7 @@ class Hospital:
     def in_hospital(self, day: int) -> I64:
         """Return the slots of patients who are in hospital at some time of a day, sorted."""
         inside = [self.on_day(day).stays.slot]
-        for ahead in range(0, MAX_LOS + 1):
+        for ahead in range(MAX_LOS + 1):
             who, words = self.exits(day + ahead)
             los = _death_lengths()[(words >> np.uint64(16) & np.uint64(0xFFFF)).astype(np.intp)]
             inside.append(who.slot[((words & np.uint64(0xFFFF)) < int(DEATH_SHARE * LANES)) & (los >= ahead)])

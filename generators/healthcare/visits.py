@@ -222,5 +222,3 @@ def lead_days() -> U16:
     """Return days between booking and appointment by 16-bit draw: log-normal, median 6."""
     days = np.rint(LEAD_MEDIAN * np.exp(LEAD_SIGMA * normal_table()))
     return np.minimum(days, MAX_LEAD).astype(np.uint16)
-
-

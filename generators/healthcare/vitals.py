@@ -126,13 +126,13 @@ def _temperature(rows: Encounters) -> NDArray[np.int32]:
     """Return tenths of degrees Celsius."""
     z = _normal()[rows.lanes("temperature_c")]
     fever = INFECTIONS[rows.diagnosis] & (rows.lanes("fever") < int(FEVER_SHARE * LANES))
-    degrees = np.where(fever, np.float32(FEVER_MEAN) + np.float32(FEVER_SD) * z, np.float32(36.7) + np.float32(0.32) * z)
+    degrees = np.where(
+        fever, np.float32(FEVER_MEAN) + np.float32(FEVER_SD) * z, np.float32(36.7) + np.float32(0.32) * z
+    )
     return _whole(degrees * np.float32(10), 330, 420, np.int32)
 
 
-def _heart_rate(
-    rows: Encounters, years: F32, tenths: NDArray[np.int32], pain: U8, asked: Flags
-) -> NDArray[np.uint8]:
+def _heart_rate(rows: Encounters, years: F32, tenths: NDArray[np.int32], pain: U8, asked: Flags) -> NDArray[np.uint8]:
     mean = np.where(years < 12, np.float32(138) - np.float32(5.2) * years, np.float32(76))
     rate = mean + np.float32(11) * _normal()[rows.lanes("heart_rate_bpm")]
     rate += np.float32(0.9) * np.maximum(tenths - 372, 0)
@@ -165,9 +165,9 @@ def _pressure(rows: Encounters, years: F32, there: Flags, digit_preference: bool
     systolic = np.where(grown, adult, child)
     systolic += np.where(grown, np.float32(SYSTOLIC_SD), np.float32(8)) * normal[rows.lanes("systolic_bp")]
     systolic -= np.float32(22) * ((rows.diagnosis == _SEPSIS) | (rows.esi == 1))
-    diastolic = np.float32(0.42) * systolic + np.float32(22) + np.float32(DIASTOLIC_SD) * normal[
-        rows.lanes("diastolic_bp")
-    ]
+    diastolic = (
+        np.float32(0.42) * systolic + np.float32(22) + np.float32(DIASTOLIC_SD) * normal[rows.lanes("diastolic_bp")]
+    )
     upper = _reading(systolic, rows, "systolic_bp", digit_preference, 50, 260).astype(np.uint16)
     lower = _reading(diastolic, rows, "diastolic_bp", digit_preference, 25, 150)
     lower = np.minimum(lower, upper - 10).astype(np.uint8)
