@@ -37,9 +37,7 @@ from generators.healthcare.encounters import (
 )
 from generators.healthcare.patients import Flags, Patients
 from generators.healthcare.stays import (
-    DEATH_SHARE,
     ELECTIVE,
-    EMERGENCY_DEATH_SHARE,
     FROM_EMERGENCY,
     INELIGIBLE,
     DayStays,
@@ -199,11 +197,8 @@ class Admissions:
     def _deaths(self, day: date) -> Encounters:
         """Return the visits of patients who die in the emergency department on a day."""
         hospital, number = self.hospital, day_number(day)
-        who, words = hospital.exits(number + 1)
-        low, high = (int(share * LANES) for share in (DEATH_SHARE, DEATH_SHARE + EMERGENCY_DEATH_SHARE))
-        how = (words & np.uint64(0xFFFF)).astype(np.int64)
-        rows = np.flatnonzero((how >= low) & (how < high))
-        who = who.take(rows)
+        leaving = hospital.exits(number + 1, number + 2)
+        who = leaving.take(leaving.in_emergency).patients(hospital.population, number)
         key = who.slot << 17 | number
         hour, length, dx, _ = hash_lanes(hospital.key("emergency death"), key)
         begin, end = day_bounds(day, self.zone)

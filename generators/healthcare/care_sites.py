@@ -209,7 +209,7 @@ class CareSites:
         rng = stream(self.seed, self.generator, "facilities")
         found = []
         for first, count in (
-            (0, int(np.clip(self.base // 4_000, 1, HOSPITALS))),
+            (0, int(np.clip(self.base // 1_500, 2, HOSPITALS))),
             (HOSPITALS, int(np.clip(self.base // 250, 3, CLINICS // 4))),
         ):
             shares = np.arange(1, count + 1) ** -ZIPF

@@ -84,11 +84,16 @@ def provider_text(number: I64) -> pl.Series:
 
 def facility_text(number: U16) -> pl.Series:
     """Return the ids of (n,) facilities with numbers below 1,000."""
+    return inline_text(_facility_views()[number])
+
+
+@lru_cache(maxsize=1)
+def _facility_views() -> U16:
     views = np.zeros((1_000, 8), np.uint16)
     views[:, 0] = 7
     names = "".join(f"FAC-{i:03d}\0" for i in range(1_000)).encode()
     views[:, 2:6] = np.frombuffer(names, np.uint16).reshape(-1, 4)
-    return inline_text(views[number])
+    return views
 
 
 @lru_cache(maxsize=1)

@@ -144,15 +144,17 @@ class Population:
         order = np.argsort(day, kind="stable")
         return number[order], np.searchsorted(day[order], np.arange(last + 2))
 
-    def renewals(self, day: int) -> I64:
-        """Return the slots whose occupant leaves on a day and in which another one is born on it, ascending."""
+    def renewals(self, first: int, last: int) -> tuple[I64, I64]:
+        """Return (slots, days) of the births on the days [first, last): their occupants before leave on those days."""
         number, bounds = self._births
-        pieces = [
-            number[bounds[moment] : bounds[moment + 1]] + np.int64(block * LIFE_BLOCK)
-            for block, moment in enumerate((day + self._shift).tolist())
-        ]
-        slots = np.concatenate(pieces)
-        return slots[slots < self.slots]
+        slots, days, every = [], [], np.arange(first, last)
+        for block, shift in enumerate(self._shift.tolist()):
+            edges = bounds[first + shift : last + shift + 1]
+            slots.append(number[edges[0] : edges[-1]] + np.int64(block * LIFE_BLOCK))
+            days.append(np.repeat(every, np.diff(edges)))
+        found, when = np.concatenate(slots), np.concatenate(days)
+        inside = found < self.slots
+        return found[inside], when[inside]
 
     def birth_counts(self, first: int, last: int) -> I64:
         """Return the number of births on each of the days [first, last)."""

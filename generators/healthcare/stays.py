@@ -132,6 +132,40 @@ class DayStays:
 
 
 @dataclass(frozen=True, eq=False)
+class Exits:
+    """(n,) patients who leave their slot for good: slot, entity, day, length of life, and draws that say how."""
+
+    slot: I64
+    entity: I64
+    day: I64
+    life: I32
+    how: NDArray[np.uint16]
+    los: U8
+    """Nights before the exit, where it is a death in hospital."""
+    dx: NDArray[np.uint16]
+    source: NDArray[np.uint16]
+
+    @property
+    def in_hospital(self) -> Flags:
+        """(n,) whether the exit is a death in hospital."""
+        return np.asarray(self.how < int(DEATH_SHARE * LANES))
+
+    @property
+    def in_emergency(self) -> Flags:
+        """(n,) whether the patient dies in the emergency department, on the day before."""
+        return ~self.in_hospital & (self.how < int((DEATH_SHARE + EMERGENCY_DEATH_SHARE) * LANES))
+
+    def take(self, rows: NDArray[Any]) -> Exits:
+        """Return some of them."""
+        return Exits(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
+    def patients(self, population: Population, day: int) -> Patients:
+        """Return their attributes on an earlier day."""
+        left = (self.day - day).astype(np.int32)
+        return population.describe(self.slot, self.entity, self.life - left, left, day)
+
+
+@dataclass(frozen=True, eq=False)
 class _Chunk:
     """The chains opened on some days: first stays in order of day, later ones in order of admission."""
 
@@ -338,7 +372,7 @@ class Hospital:
         stays = Stays.concat([part for part in chains if len(part)] or [chains[0]])
         who = population.on_day(stays.slot, stays.admitted)
         delivered = np.sort(stays.slot[(stays.diagnosis == DELIVERY) & (stays.number == 1)])
-        born = population.renewals(day)[: len(delivered)]
+        born = population.renewals(day, day + 1)[0][: len(delivered)]
         newborn = self._special(born, day, NEWBORN, 2)
         child = population.on_day(born, day)
         dying, dying_who = self._deaths(day)
@@ -359,58 +393,44 @@ class Hospital:
             blank + np.uint8(OBSTETRIC), blank + np.uint8(INELIGIBLE), blank, blank,
         )  # fmt: skip
 
-    def exits(self, day: int) -> tuple[Patients, NDArray[np.uint64]]:
-        """Return (patients who leave on a day, as they are the day before; hashed words that say how)."""
-        population = self.population
-        slots = population.renewals(day)
-        born, _, _ = population.occupy(slots, day)
-        entity, life = population.before(slots, born)
-        who = population.describe(slots, entity, life - 1, np.ones(len(slots), np.int32), day - 1)
-        return who, hash64(self.key("exit"), entity)
+    def exits(self, first: int, last: int) -> Exits:
+        """Return the patients who leave on the days [first, last), by whatever cause."""
+        slots, days = self.population.renewals(first, last)
+        born, _, _ = self.population.occupy(slots, days)
+        entity, life = self.population.before(slots, born)
+        how, los, dx, source = hash_lanes(self.key("exit"), entity)
+        return Exits(slots, entity, days, life, how, _death_lengths()[los], dx, source)
 
     def _deaths(self, day: int) -> tuple[Stays, Patients]:
         """Return the stays opened on a day that end in death, 1 to 60 days later."""
-        found = []
-        for ahead in range(1, MAX_LOS + 1):
-            who, words = self.exits(day + ahead)
-            dying = (words & np.uint64(0xFFFF)) < int(DEATH_SHARE * LANES)
-            los = _death_lengths()[(words >> np.uint64(16) & np.uint64(0xFFFF)).astype(np.intp)]
-            rows = np.flatnonzero(dying & (los == ahead))
-            if len(rows):
-                found.append((who.slot[rows], who.entity[rows], who.age_days[rows] + 1 - ahead, words[rows], ahead))
-        if not found:
-            empty = np.zeros(0, np.int64)
-            return self._special(empty, day, NEWBORN, 1), self.population.on_day(empty, day)
-        slots, entity = (np.concatenate([f[i] for f in found]) for i in (0, 1))
-        ages = np.concatenate([f[2] for f in found]).astype(np.int32)
-        words = np.concatenate([f[3] for f in found])
-        los = np.concatenate([np.full(len(f[0]), f[4], np.uint8) for f in found])
-        who = self.population.describe(slots, entity, ages, los.astype(np.int32), day)
-        stays = self._special(slots, day, 0, 1)
-        diagnosis = self._diagnoses(stays.admitted, who, (words >> np.uint64(32)).astype(np.uint16))
+        leaving = self.exits(day + 1, day + MAX_LOS + 1)
+        leaving = leaving.take(leaving.in_hospital & (leaving.day - leaving.los == day))
+        who = leaving.patients(self.population, day)
+        stays = self._special(leaving.slot, day, 0, 1)
+        diagnosis = self._diagnoses(stays.admitted, who, leaving.dx)
         # Nobody dies of a planned operation here: sepsis takes the place of the knee.
         diagnosis = np.where(diagnosis == KNEE, np.uint8(readmission.SEPSIS), diagnosis)
-        kind = sources(diagnosis, (words >> np.uint64(48)).astype(np.uint16))
+        kind = sources(diagnosis, leaving.source)
         return (
-            Stays(slots, stays.admitted, stays.number, diagnosis, los, kind, stays.outcome, stays.delay, stays.since),
+            Stays(
+                stays.slot, stays.admitted, stays.number, diagnosis, leaving.los, kind, stays.outcome, stays.delay,
+                stays.since,
+            ),
             who,
-        )
+        )  # fmt: skip
 
     def in_hospital(self, day: int) -> I64:
-        """Return the slots of patients who are in hospital at some time of a day, sorted."""
-        inside = [self.on_day(day).stays.slot]
-        for ahead in range(MAX_LOS + 1):
-            who, words = self.exits(day + ahead)
-            los = _death_lengths()[(words >> np.uint64(16) & np.uint64(0xFFFF)).astype(np.intp)]
-            inside.append(who.slot[((words & np.uint64(0xFFFF)) < int(DEATH_SHARE * LANES)) & (los >= ahead)])
-            if ahead:
-                first = self._first(day - ahead)
-                inside.append(first.slot[first.los >= ahead])
-        newborn = [self.population.renewals(day - ahead) for ahead in (1, 2)]
-        for chunk in self._chunks(day - CHAIN_DAYS, day + 1, first=False):
-            later = chunk.later
-            inside.append(later.slot[(later.admitted <= day) & (later.admitted + later.los >= day)])
-        return np.unique(np.concatenate(inside + newborn))
+        """Return the slots of patients who are in hospital at some time of a day or die on it, sorted."""
+        leaving = self.exits(day, day + MAX_LOS + 1)
+        dying = leaving.in_hospital & (leaving.day - leaving.los <= day)
+        dying |= leaving.in_emergency & (leaving.day == day + 1)
+        inside = [self.on_day(day).stays.slot, leaving.slot[dying], self.population.renewals(day - 2, day)[0]]
+        chunks = self._chunks(day - CHAIN_DAYS, day + 1, first=False)
+        recent = self._chunks(day - MAX_LOS, day + 1, first=True)
+        for stays in [*(chunk.later for chunk in chunks), *(chunk.first for chunk in recent)]:
+            assert stays is not None
+            inside.append(stays.slot[(stays.admitted <= day) & (stays.admitted + stays.los >= day)])
+        return np.unique(np.concatenate(inside))
 
     # -- the cache ------------------------------------------------------------------------------------------------
 

@@ -40,7 +40,7 @@ class Use:
 
     chronic: float
     ages: Steps
-    women: float = 1.25
+    women: float = 1.35
     black: float = 1.0
     payers: tuple[float, ...] = (1.0,) * 5
     old: float = 1.0
@@ -48,13 +48,13 @@ class Use:
 
 USE: Mapping[int, Use] = {
     AMBULATORY: Use(0.45, ((0, 2.2), (1, 1.1), (5, 0.65), (18, 0.75), (35, 0.9), (50, 1.0), (65, 1.05), (75, 1.1))),
-    WELLNESS: Use(0.1, ((0, 5.0), (1, 2.0), (5, 0.9), (18, 0.6), (35, 0.7), (50, 0.9), (65, 1.1))),
+    WELLNESS: Use(0.1, ((0, 5.8), (1, 2.4), (5, 1.1), (18, 0.6), (35, 0.7), (50, 0.9), (65, 1.1))),
     VIRTUAL: Use(0.3, ((0, 0.5), (18, 1.1), (50, 1.0), (65, 0.8))),
     URGENT: Use(
         0.1, ((0, 1.6), (5, 1.1), (35, 1.0), (50, 0.9), (65, 0.65), (75, 0.5)), payers=payers.USE["urgent_care"]
     ),
     EMERGENCY: Use(
-        0.1, ((0, 2.1), (1, 1.1), (5, 0.75), (18, 1.0), (45, 0.85), (65, 0.75), (75, 1.0)),
+        0.1, ((0, 2.1), (1, 1.1), (5, 0.75), (18, 1.0), (45, 0.85), (65, 0.65), (75, 0.8)),
         black=1.9, payers=payers.USE["emergency"],
     ),
     INPATIENT: Use(
@@ -62,7 +62,11 @@ USE: Mapping[int, Use] = {
         women=1.0, payers=payers.USE["inpatient"], old=1.1,
     ),
 }  # fmt: skip
-"""Use of each class; inpatient: medical stays, neither deliveries nor newborns."""
+"""Use of each class; inpatient: medical stays, neither deliveries nor newborns.
+
+Fitted so that shares of ages, sexes and payers over a year of rows lie in their bands; emergency visits that end in a
+stay are added by the stays, so the old are rarer among those that are drawn.
+"""
 EVENING_CHILDREN = 1.25
 """Factor of children among emergency arrivals from 17 to 24 h."""
 WOMEN_AGES = (15, 65)
