@@ -22,7 +22,7 @@ from generators.healthcare.care_volume import (
 )
 from generators.healthcare.diagnoses import BAND_STARTS, DIAGNOSES, SURGICAL, DiagnosisMix, members
 from generators.healthcare.encounters import U16, Encounters
-from generators.healthcare.patients import AREAS, area_shares
+from generators.healthcare.patients import AREAS, Population, area_shares
 from generators.healthcare.seasons import Season
 from generators.randomness import F64, LANES, hash64, hash_key, hash_lanes, pick_table, stream
 
@@ -136,15 +136,13 @@ class CareSites:
     """Providers and facilities of one config.
 
     Attributes:
-        seed: The config's seed.
-        generator: Name of the generator.
+        population: The patients.
         mix: Diagnoses by class, which decide how many providers a department needs.
         volumes: Class -> mean rows a day.
         base: Rows on an ordinary day; decides the number of facilities.
     """
 
-    seed: int
-    generator: str
+    population: Population
     mix: DiagnosisMix
     volumes: Mapping[int, float]
     base: int
@@ -198,15 +196,17 @@ class CareSites:
         hospital = rows.inpatient | rows.emergency
         wards, clinics = self._facility_tables
         near = np.where(hospital, ward_home, home) < int(HOME_FACILITY * LANES)
-        own = np.where(hospital, wards[0][rows.who.area], clinics[0][rows.who.area])
+        area = rows.who.area.copy()
+        newborn = np.flatnonzero(rows.family != rows.who.entity)
+        area[newborn] = self.population.area_of(rows.family[newborn])
+        own = np.where(hospital, wards[0][area], clinics[0][area])
         far = np.where(hospital, wards[1][ward_pick], clinics[1][pick])
-        # A newborn's own area may be another one than its mother's: the hospital is where she is.
-        return np.asarray(np.where(near & (rows.family == rows.who.entity), own, far), np.uint16)
+        return np.asarray(np.where(near, own, far), np.uint16)
 
     @cached_property
     def _facility_tables(self) -> tuple[tuple[U16, U16], tuple[U16, U16]]:
         """Return for hospitals and clinics ((48,) facility of an area, (65,536,) facility by draw)."""
-        rng = stream(self.seed, self.generator, "facilities")
+        rng = stream(self.population.seed, self.population.generator, "facilities")
         found = []
         for first, count in (
             (0, int(np.clip(self.base // 1_500, 2, HOSPITALS))),
@@ -225,7 +225,7 @@ class CareSites:
         return (number * 618_033 + int(self._key("provider") >> np.uint64(44))) % PROVIDERS
 
     def _key(self, name: str) -> np.uint64:
-        return hash_key(self.seed, self.generator, "site", name)
+        return hash_key(self.population.seed, self.population.generator, "site", name)
 
 
 def _cell_is_adult() -> NDArray[np.bool_]:

@@ -151,7 +151,7 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
     def sites(self) -> CareSites:
         """Providers and facilities."""
         volumes = {cls: self.config.base_daily_volume * self._share(cls) for cls in (*DRAWN, INPATIENT)}
-        return CareSites(self.config.seed, self.name, self.mix, volumes, self.config.base_daily_volume)
+        return CareSites(self.population, self.mix, volumes, self.config.base_daily_volume)
 
     @cached_property
     def columns(self) -> EncounterColumns:

@@ -220,6 +220,10 @@ class Population:
             payer=self._payer(entity, years, race, ethnicity),
         )
 
+    def area_of(self, entity: I64) -> U8:
+        """Return the areas of (n,) patients."""
+        return np.asarray(_areas()[hash_lanes(self._person_key, entity)[3]], np.uint8)
+
     def _payer(self, entity: I64, years: U8, race: U8, ethnicity: U8) -> U8:
         """Return (n,) payers: an own draw for each span of ages with p = 0.3, else the patient's usual draw."""
         usual = hash_lanes(self._payer_key, entity)[0]
