@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from generators.calendar import FIRST_DAY, LAST_DAY, HolidayCalendar
 from generators.config import GeneratorConfig, LabelMode
 from generators.errors import CalendarError, DataError, UnknownNameError
-from generators.intraday import DayArrivals, IntradayProfile
+from generators.intraday import BIN_MINUTES, DayArrivals, IntradayProfile
 from generators.labels import EVENT_DAY, LAG, OutcomeStore
 from generators.randomness import stream
 from generators.schema import Column, TableSchema
@@ -119,6 +119,7 @@ class BaseGenerator(ABC, Generic[ConfigT]):
         config_type: The config class.
         revision: Raised whenever the data of an unchanged config change; part of every fingerprint.
         tables: The event table first, then labels and dimensions.
+        bin_minutes: Width of the pieces of a day on which intensity is constant; finer ones show appointment grids.
     """
 
     name: ClassVar[str] = ""
@@ -127,6 +128,7 @@ class BaseGenerator(ABC, Generic[ConfigT]):
     config_type: ClassVar[type[GeneratorConfig]] = GeneratorConfig
     revision: ClassVar[int] = 1
     tables: ClassVar[tuple[TableSchema, ...]] = ()
+    bin_minutes: ClassVar[int] = BIN_MINUTES
 
     def __init__(self, config: ConfigT | None = None, **fields: Any) -> None:
         if config is not None and fields:
@@ -333,7 +335,7 @@ class BaseGenerator(ABC, Generic[ConfigT]):
         """Return how many rows the day has, how they fall into slices, and their arrival intensity."""
         counts = self.masses(day)
         arrivals = DayArrivals.from_profiles(
-            day, self.config, self.name, [p.intraday for p in self.processes], masses=counts
+            day, self.config, self.name, [p.intraday for p in self.processes], counts, self.bin_minutes
         )
         total = counts.sum()
         draw = stream(self.config.seed, self.name, day, "count")
