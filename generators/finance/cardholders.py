@@ -251,7 +251,8 @@ class Cardholders:
     def ages(self, who: Customers, age_lane: U16) -> U8:
         """Return (n,) completed years on the day, at most 90."""
         days = self.entry_days(who, age_lane) + who.tenure
-        return np.minimum(days * np.float32(1 / YEAR_DAYS), np.float32(90)).astype(np.uint8)
+        years = np.minimum(days * np.float32(1 / YEAR_DAYS), np.float32(90))
+        return np.asarray(years.astype(np.uint8))
 
     def personas(self, age_lane: U16, persona_lane: U16) -> U8:
         """Return (n,) personas; the young are nearer the remote end (correlation 0.3)."""
@@ -263,7 +264,7 @@ class Cardholders:
     def _youth(self) -> F32:
         """(65,536,) part of the standard normal age that goes with the appetite of a slot."""
         _, appetite = activities(self.seed, self.generator)
-        return (-0.25 * (appetite - 1.0) / appetite.std()).astype(np.float32)
+        return np.asarray(-0.25 * (appetite - 1.0) / appetite.std(), np.float32)
 
     # -- cards ----------------------------------------------------------------------------------------------------
 
@@ -306,7 +307,8 @@ class Cardholders:
     def bin_groups(words: U64, country: U8, kind: U8) -> U8:
         """Return (n,) codes into `BIN_GROUPS`."""
         series = (words >> np.uint64(16)).astype(np.uint8) & np.uint8(BIN_SERIES - 1)
-        return (country * np.uint8(len(BIN_TYPES) * BIN_SERIES) + kind * np.uint8(BIN_SERIES) + series).astype(np.uint8)
+        first = country * np.uint8(len(BIN_TYPES) * BIN_SERIES)
+        return np.asarray(first + kind * np.uint8(BIN_SERIES) + series, np.uint8)
 
     @staticmethod
     def credit_limits(words: U64) -> NDArray[np.uint32]:

@@ -28,7 +28,7 @@ U8 = NDArray[np.uint8]
 U16 = NDArray[np.uint16]
 F64 = NDArray[np.float64]
 
-DECLINED = (0.30, 0.55, 0.30, 0.27, 0.30, 0.30)
+DECLINED = (0.315, 0.55, 0.315, 0.29, 0.315, 0.315)
 """Share declined by kind before the report; with the rows after it 35% of fraud rows are."""
 CNP_ENTRY = {
     fraud.CREDENTIALS: {check.ECOMMERCE: 0.88, check.ON_FILE: 0.08, check.KEYED: 0.04},
@@ -46,14 +46,17 @@ CNP_VERIFICATION = (0.80, 0.0, 0.0, 0.0, 0.03, 0.17)
 AMOUNT_SHIFT = (0.45, 0.0, 0.9, 0.45, 0.45, 0.6)
 """Mean of the log of the factor on the category's amount; standard deviation 0.5."""
 TESTING_MEDIAN, TESTING_SIGMA, TESTING_LAST = 2.7, 0.8, 148.0
-FOREIGN_SHARE = (0.20, 0.0, 0.12, 0.0, 0.0, 0.05)
-SHIFTED_FOREIGN = 0.40
-"""Foreign share of stolen credentials after the abrupt shift."""
+CARELESS = 0.30
+"""Share of episodes whose thief takes no care: the traces of a thief come together, which is what models live on."""
+FOREIGN_SHARE = ((0.07, 0.50), (0.0, 0.0), (0.06, 0.26), (0.0, 0.0), (0.0, 0.0), (0.05, 0.05))
+"""Share at foreign merchants by kind, of careful and careless thieves: 0.20 of stolen credentials."""
+SHIFTED_FOREIGN = 0.20
+"""Added to the foreign share of stolen credentials after the abrupt shift."""
 NEW_DEVICE = (0.42, 0.60, 0.60, 0.0, 0.0, 0.50)
-ADDRESS_FRAUD = (1.0, 1.0, 0.35, 0.0, 0.0, 0.5)
-"""Share of rows whose address check is that of a thief; the others know the address or have changed it."""
-CVV_FRAUD = (1.0, 1.0, 0.0, 0.0, 0.0, 0.2)
-IP_HOME = (0.80, 0.75, 0.75, 1.0, 1.0, 0.90)
+ADDRESS_FRAUD = ((0.12, 0.95), (0.20, 0.95), (0.05, 0.50), (0.0, 0.0), (0.0, 0.0), (0.2, 0.6))
+"""Share of rows whose address check is a stranger's; the other thieves know the address or have changed it."""
+CVV_FRAUD = ((0.12, 0.95), (0.20, 0.95), (0.0, 0.0), (0.0, 0.0), (0.0, 0.0), (0.05, 0.3))
+IP_HOME = ((0.96, 0.43), (0.92, 0.42), (0.90, 0.40), (1.0, 1.0), (1.0, 1.0), (0.96, 0.80))
 KM = {fraud.STOLEN: (10.0, 1.1), fraud.SKIMMING: (100.0, 1.2), fraud.APPLICATION: (8.0, 1.1)}
 CARD_PRESENT_CODES: dict[str, float] = {"5732": 4.0, "5541": 2.0, "5542": 2.0, "5912": 2.5, "5411": 1.0, "5311": 1.2}
 """Factors of the categories in which stolen and copied cards are used; 0.25 elsewhere."""
@@ -282,13 +285,14 @@ class FraudRows:
         lat, lon, distance = self._terminals(found, day, home)
         remote = found.channel == mcc.CNP
         where = self.merchants.slots.country[merchant]
-        avs_bad = self._rng(day, "address").random(n) < np.array(ADDRESS_FRAUD)[kind]
+        careless = self._careless(found.episodes)
+        avs_bad = self._rng(day, "address").random(n) < np.array(ADDRESS_FRAUD)[kind, careless]
         avs_lane, cvv_lane = self._lanes(day, "avs", n), self._lanes(day, "cvv", n)
         avs = np.where(avs_bad, check.avs_table(True)[avs_lane], check.avs_table(False)[avs_lane])
-        cvv_bad = self._rng(day, "known").random(n) < np.array(CVV_FRAUD)[kind]
+        cvv_bad = self._rng(day, "known").random(n) < np.array(CVV_FRAUD)[kind, careless]
         cvv = np.where(cvv_bad, check.cvv_table(True)[cvv_lane], check.cvv_table(False)[cvv_lane])
         cvv = np.where((kind == fraud.TAKEOVER) & (cvv != 0), np.uint8(0), cvv)
-        home_ip = self._rng(day, "ip").random(n) < np.array(IP_HOME)[kind]
+        home_ip = self._rng(day, "ip").random(n) < np.array(IP_HOME)[kind, careless]
         other = np.where(where != who.country, where, self._preferred(day, who.country))
         numbers = np.arange(n)
         latency = check.latencies()[self._lanes(day, "latency", n)]
@@ -308,6 +312,11 @@ class FraudRows:
             found.episodes.number - (np.int64(1970) << 32),
         )  # fmt: skip
 
+    def _careless(self, episodes: Episodes) -> NDArray[np.intp]:
+        """Return 1 for episodes of careless thieves, else 0."""
+        key = hash_key(self.cardholders.seed, self.cardholders.generator, "careless")
+        return ((hash64(key, episodes.number) >> np.uint64(48)) < np.uint64(round(CARELESS * LANES))).astype(np.intp)
+
     def _entry(self, found: FraudDay, lane: U16) -> U8:
         entry = np.zeros(len(lane), np.uint8)
         for channel, shares in ((mcc.CNP, CNP_ENTRY), (mcc.CP, CP_ENTRY)):
@@ -324,8 +333,8 @@ class FraudRows:
         lane[testing] = self._attacked(found.episodes.take(testing))[1]
         share = np.array(FOREIGN_SHARE)
         if self.compromises.regimes.shifted(day_number(day)):
-            share[fraud.CREDENTIALS] = SHIFTED_FOREIGN
-        foreign = self._rng(day, "foreign").random(n) < share[kind]
+            share[fraud.CREDENTIALS] += SHIFTED_FOREIGN
+        foreign = self._rng(day, "foreign").random(n) < share[kind, self._careless(found.episodes)]
         foreign &= found.channel == mcc.CNP
         where = np.where(foreign, self._preferred(day, country), country).astype(np.uint8)
         # An attack runs against one merchant, whatever the victims' countries.
@@ -395,7 +404,11 @@ class FraudRows:
         share = np.interp((words >> np.uint64(40)).astype(np.float64) * 2.0**-24, edges, np.arange(25) / 24)
         instant = start + (share * (end - start)).astype(np.int64)
         rows = np.flatnonzero((episodes.day - before == number) & (instant < end))
-        return episodes.take(rows), instant[rows]
+        found = episodes.take(rows)
+        # A customer who came after the visit was skimmed elsewhere.
+        who, *_ = self._victims(found, np.full(len(found), number, np.int64))
+        there = np.flatnonzero((who.number << 2) | found.which == found.card)
+        return found.take(there), instant[rows[there]]
 
     def visits(self, day: date) -> Sales:
         """Return the genuine purchases of a day at terminals that copied the card."""
@@ -424,7 +437,7 @@ class FraudRows:
             np.full(n, mcc.CP, np.uint8), merchant, lat, lon, haversine(home.lat, home.lon, lat, lon),
             raw_amounts(category, person[2], lanes("amount"), self.credit_only), lanes("cents"),
             check.card_present_entry(True, None, np.zeros(n, np.bool_), lanes("entry")),
-            check.verification(mcc.CP, False)[lanes("verification")],
+            check.verification(mcc.CP, False, 0.0)[lanes("verification")],
             np.full(n, check.NULL, np.uint8), np.full(n, check.NULL, np.uint8), np.zeros(n, np.uint64), who.country,
             np.zeros(n, np.bool_), np.zeros(n, np.uint8), check.latencies()[lanes("latency")],
             np.full(n, check.NULL, np.uint8), np.full(n, NO_EPISODE, np.int64),

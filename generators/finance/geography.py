@@ -191,7 +191,8 @@ class Areas:
 @lru_cache(maxsize=1)
 def areas() -> Areas:
     """Return the postal areas: the same for every seed, as places are."""
-    country, region, postal, weight, boxes, people = [], [], [], [], [], []
+    country, region, postal, weight, people = [], [], [], [], []
+    boxes: list[tuple[float, ...]] = []
     for number, code in enumerate(COUNTRY_CODES):
         table = _US if code == "US" else _OTHERS[code]
         first = 100

@@ -56,7 +56,7 @@ def raw_amounts(category: U8, factor_lane: U16, lane: U16, credit_only: bool) ->
     amount = sigma[category] * normals()[lane]
     amount += mu[category]
     amount += np.float32(CUSTOMER_SIGMA) * normals()[factor_lane]
-    return np.exp(amount, out=amount)
+    return np.asarray(np.exp(amount, out=amount), np.float32)
 
 
 def with_cents(amount: NDArray[np.floating], category: U8, lane: U16) -> F64:

@@ -31,7 +31,8 @@ SPREAD_DEGREES = 0.03
 @lru_cache(maxsize=16)
 def distance_table(median: float, sigma: float, low: float, high: float) -> F32:
     """Return (65,536,) kilometres by 16-bit draw: log-normal, cut to [low, high]."""
-    return np.exp(np.log(median) + sigma * normal_table()).clip(low, high).astype(np.float32)
+    km = np.exp(np.log(median) + sigma * normal_table()).clip(low, high)
+    return np.asarray(km, np.float32)
 
 
 def local_km(lane: U16) -> F32:
