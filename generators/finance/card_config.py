@@ -22,7 +22,7 @@ PRESETS = {"realistic": 0.0012, "teaching": 0.005}
 class CreditCardsConfig(GeneratorConfig):
     """What determines card payments."""
 
-    base_daily_volume: int = Field(default=10_000, ge=1, le=100_000_000, description="Rows on an ordinary day.")
+    base_daily_volume: int = Field(default=5_000, ge=1, le=100_000_000, description="Rows on an ordinary day.")
     holiday_profile: HolidayProfile = Field(
         default=HolidayProfile.retail, description="Overlap rule of events: retail or seed."
     )

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from generators.base import day_number
 from generators.finance import fraud, mcc
 from generators.finance.card_ids import FRAUD, GENUINE, CardIds
+from generators.finance.checks_at_sale import cached_table
 from generators.finance.fraud_rows import FraudRows
 from generators.finance.genuine import DISPUTE_FACTOR, FIRST_PARTY, Genuine
 from generators.labels import EVENT_DAY
-from generators.randomness import pick_table, stream
+from generators.randomness import stream
 
 SOURCES = (0.88, 0.10, 0.02)
 """Shares of cardholder, merchant and issuer's model among reports of approved purchases."""
@@ -48,7 +49,7 @@ def _of_fraud(rows: FraudRows, day: date, seed: int, generator: str) -> dict[str
     def rng(column: str) -> np.random.Generator:
         return stream(seed, generator, day, "fraud label", column)
 
-    source = pick_table(SOURCES)[rng("source").integers(0, 65_536, n, dtype=np.uint16)]
+    source = cached_table(SOURCES)[rng("source").integers(0, 65_536, n, dtype=np.uint16)]
     source = np.where(found.declined, np.uint8(MODEL), source)
     at_once = rng("model").integers(0, 2, n)
     lag = np.maximum(found.episodes.report - number, 1)

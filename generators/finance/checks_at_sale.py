@@ -45,6 +45,10 @@ NULL = 255
 LATENCY_MEDIAN, LATENCY_SIGMA, OUTAGE_MS = 320.0, 0.5, 2000
 
 
+cached_table = lru_cache(maxsize=128)(pick_table)
+"""`pick_table` for shares that come again every day."""
+
+
 @lru_cache(maxsize=64)
 def _cp_entry(us: bool, contactless: float | None) -> U8:
     """Return (2 * 65,536,) entry modes of card-present rows by (transit, 16-bit draw)."""

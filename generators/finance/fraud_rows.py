@@ -22,7 +22,7 @@ from generators.finance.money import raw_amounts
 from generators.finance.places import destination, distance_table, haversine
 from generators.finance.sales import NO_EPISODE, Sales
 from generators.intraday import day_bounds
-from generators.randomness import LANES, hash64, hash_key, pick_table, stream
+from generators.randomness import LANES, hash64, hash_key, stream
 
 U8 = NDArray[np.uint8]
 U16 = NDArray[np.uint16]
@@ -207,9 +207,9 @@ class FraudRows:
         kind, n = found.episodes.kind, len(found.timestamp)
         lane = self._lanes(day, "category", n)
         tilts = self.compromises.regimes.category_tilts(day_number(day))
-        remote = pick_table(tuple(mcc.SHARES * mcc.REMOTE * (0.35 + mcc.FRAUD_APPEAL) * tilts))
+        remote = check.cached_table(tuple(mcc.SHARES * mcc.REMOTE * (0.35 + mcc.FRAUD_APPEAL) * tilts))
         factors = np.array([CARD_PRESENT_CODES.get(code, 0.25) for code in mcc.CODES])
-        present = pick_table(tuple(mcc.SHARES * (1.0 - mcc.REMOTE) * factors))
+        present = check.cached_table(tuple(mcc.SHARES * (1.0 - mcc.REMOTE) * factors))
         category = np.where(found.channel == mcc.CNP, remote[lane], present[lane])
         testing = np.flatnonzero(kind == fraud.TESTING)
         category[testing] = self._attacked(found.episodes.take(testing))[0]
@@ -298,8 +298,8 @@ class FraudRows:
         latency = check.latencies()[self._lanes(day, "latency", n)]
         verification = np.where(
             remote,
-            pick_table(CNP_VERIFICATION)[self._lanes(day, "verification", n)],
-            pick_table(CP_VERIFICATION)[self._lanes(day, "verification", n)],
+            check.cached_table(CNP_VERIFICATION)[self._lanes(day, "verification", n)],
+            check.cached_table(CP_VERIFICATION)[self._lanes(day, "verification", n)],
         )
         return Sales(
             found.timestamp, np.full(n, FRAUD, np.uint8), numbers, who, home, person, found.episodes.card, issue,
@@ -322,7 +322,7 @@ class FraudRows:
         for channel, shares in ((mcc.CNP, CNP_ENTRY), (mcc.CP, CP_ENTRY)):
             for kind, weights in shares.items():
                 rows = np.flatnonzero((found.episodes.kind == kind) & (found.channel == channel))
-                table = pick_table(tuple(weights.get(code, 0.0) for code in range(len(check.ENTRY_MODES))))
+                table = check.cached_table(tuple(weights.get(code, 0.0) for code in range(len(check.ENTRY_MODES))))
                 entry[rows] = table[lane[rows]]
         return entry
 

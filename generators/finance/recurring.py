@@ -23,7 +23,7 @@ from generators.finance.money import raw_amounts
 from generators.finance.places import word_lanes
 from generators.finance.sales import NO_EPISODE, Sales
 from generators.finance.tokens import Reissues
-from generators.randomness import F64, LANES, hash64, hash_key, pick_table, stream
+from generators.randomness import F64, LANES, hash64, hash_key, stream
 
 BILLING_DAYS = 28
 JITTER = (0.10, 0.20, 0.40, 0.20, 0.10)
@@ -69,7 +69,7 @@ class Subscriptions:
                 continue
             numbers = np.arange(due.day - 1, self.count(country), BILLING_DAYS)
             key = hash_key(self._seed, self._generator, "billing", country, due.year * 12 + due.month)
-            jitter = pick_table(JITTER)[(hash64(key, numbers) >> np.uint64(48)).astype(np.intp)]
+            jitter = check.cached_table(JITTER)[(hash64(key, numbers) >> np.uint64(48)).astype(np.intp)]
             found.append(numbers[jitter == step + 2])
         return np.concatenate(found) if found else np.zeros(0, np.int64)
 
@@ -149,4 +149,4 @@ class Subscriptions:
 
 def _categories() -> NDArray[np.uint8]:
     """Return (65,536,) categories of subscriptions by 16-bit draw."""
-    return pick_table(tuple(mcc.recurring_shares()))
+    return check.cached_table(tuple(mcc.recurring_shares()))

@@ -70,14 +70,14 @@ class Regimes:
     def kind_tilts(self, first: int, days: int, mix: tuple[float, ...]) -> F64:
         """Return (kinds, days) factors of the kinds of fraud, whose mean over the mix is 1 on every day."""
         tilts = np.ones((len(mix), days))
-        shares = np.array(mix)
-        number = None
-        for day in range(days):
-            now = (self.number(first + day), self.shifted(first + day))
-            if now != number:
-                number = now
-                rng = stream(self.seed, self.generator, "regime", now[0], "kinds", int(now[1]))
-                factors = np.exp(KIND_STRENGTH * (self.drift + now[1]) * rng.standard_normal(len(mix)))
-                factors /= float(factors @ shares)
-            tilts[:, day] = factors
+        shares, day = np.array(mix), 0
+        while day < days:
+            now, shifted = self.number(first + day), self.shifted(first + day)
+            end = min(self._border(now + 1) - first, days)
+            if self.shift is not None and not shifted:
+                end = min(end, day_number(self.shift) - first) if day_number(self.shift) > first + day else end
+            rng = stream(self.seed, self.generator, "regime", now, "kinds", int(shifted))
+            factors = np.exp(KIND_STRENGTH * (self.drift + shifted) * rng.standard_normal(len(mix)))
+            tilts[:, day:end] = (factors / float(factors @ shares))[:, None]
+            day = end
         return tilts
