@@ -98,8 +98,8 @@ class EntityPool:
             slots[outside] = full * BLOCK + self._alias(rest).draw(rng.random(len(outside)))
         return slots
 
-    def occupants(self, slots: I64, day: int) -> Occupants:
-        """Return the entities in (n,) slots on a day (days since 1970-01-01)."""
+    def occupants(self, slots: I64, day: int | I64) -> Occupants:
+        """Return the entities in (n,) slots on a day (days since 1970-01-01), or each on a day of its own."""
         words = hash64(self._slot_key, slots)
         lifetime = self._lifetimes[(words & np.uint64(0xFFFF)).view(np.int64)]
         phase = ((words >> np.uint64(32)) * lifetime.astype(np.uint64) >> np.uint64(32)).astype(np.int32)
