@@ -19,7 +19,7 @@ of its first record; everything else (pacing, controls, late policies, cursor, s
     replay_source(Ticks(), sink, Pacing(compression=60.0), control=control)
 
 `chunks` runs in a thread of its own (`feed`) and is closed when the run ends or seeks, so a generator may release what
-it holds in ``finally``. A source without an end goes on yielding; one that waits for something should wait in short steps.
+it holds in ``finally``; `seek` and `check` are called from the pacer's thread meanwhile. A source without an end goes on yielding; one that waits for something should wait in short steps.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Position:
         skip: Records delivered since the marks.
         stored: Records of the source before the marks, all turns counted.
         arrived: Records delivered before this position, all turns counted; it numbers the records of the stream.
-        cut: Microseconds that ``max_gap`` took out of the schedule so far.
+        shift: Microseconds that ``rebase`` adds to the instants in the records.
         fingerprints: (table, day, fingerprint) of the partitions from the marks up to here.
     """
 
@@ -63,7 +63,7 @@ class Position:
     skip: int = 0
     stored: int = 0
     arrived: int = 0
-    cut: int = 0
+    shift: int = 0
     fingerprints: tuple[tuple[str, str, str], ...] = ()
 
 
