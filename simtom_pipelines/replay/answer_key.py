@@ -14,7 +14,7 @@ from simtom_pipelines.replay.errors import ReplayError
 class AnswerKey:
     """Writes the key; use as a context manager.
 
-    A run that resumes goes on with it: what the key says of records from `arrived` on, which are delivered again, is cut off.
+    A run that resumes goes on with it: what it says of records from `arrived` on is cut off, for they are delivered again.
 
     Args:
         path: The file.

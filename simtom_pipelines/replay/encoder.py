@@ -89,7 +89,7 @@ def interleave(
 def gather(
     buffers: Sequence[memoryview], which: NDArray[np.intp], starts: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> tuple[memoryview, NDArray[np.int64]]:
-    """Return the records ``buffers[which[k]][starts[k]:ends[k]]`` one after the other, and their bounds, shape (n + 1,)."""
+    """Return the records ``buffers[which[k]][starts[k]:ends[k]]`` in a row, and their bounds, shape (n + 1,)."""
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(ends - starts)])
     apart = (which[1:] != which[:-1]) | (starts[1:] != ends[:-1])  # neighbours in one buffer are copied together
     first = np.flatnonzero(np.concatenate([[True], apart]))

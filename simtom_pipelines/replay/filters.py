@@ -63,8 +63,8 @@ def _parse(text: str, table: str, schema: pl.Schema) -> pl.Expr:
         )
     if nodes := _NOT_BY_ROW & set(_nodes(json.loads(expression.meta.serialize(format="json")))):
         raise ReplayError(
-            f"filter {text!r} looks at more than one row ({', '.join(sorted(nodes))}); allowed: expressions over the columns "
-            "of the row itself"
+            f"filter {text!r} looks at more than one row ({', '.join(sorted(nodes))}); allowed: expressions over the "
+            "columns of the row itself"
         )
     try:
         (dtype,) = pl.LazyFrame(schema=schema).select(expression.alias("passes")).collect_schema().values()

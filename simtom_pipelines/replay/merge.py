@@ -38,15 +38,17 @@ class _Head:
         self._blocks = reader.blocks(mark, times_only=times_only)
         self.block: Block | None = None
         self.at = 0
-        self.fill()
+        self._done = False
 
     def fill(self) -> None:
         """Fetch the next block where the one at hand is used up, and note the mark of the next row."""
+        if self._done:
+            return
         if self.block is None or self.at == len(self.block.times):
             self.block, self.at = next(self._blocks, None), 0
-            if self.block is None:
-                self.mark = self.reader.end()
-        if self.block is not None:
+        if self.block is None:
+            self._done, self.mark = True, self.reader.end()
+        else:
             self.mark = Mark(self.reader.table, self.block.day.isoformat(), int(self.block.rows[self.at]))
 
     def close(self) -> None:
@@ -61,7 +63,12 @@ def merged(
     heads: list[_Head] = []
     try:
         heads += [_Head(n, reader, marks[n], times_only) for n, reader in enumerate(readers)]
-        while live := [head for head in heads if head.block is not None]:
+        while True:
+            for head in heads:
+                head.fill()
+            live = [head for head in heads if head.block is not None]
+            if not live:
+                return
             yield _next_piece(heads, live, size)
     finally:
         for head in heads:
@@ -71,8 +78,8 @@ def merged(
 def _next_piece(heads: Sequence[_Head], live: Sequence[_Head], size: int) -> Piece:
     """Cut the next piece off the blocks at hand.
 
-    Nothing can come before the last row of the block that ends first; of equal ends the lower rank's counts, because rows of the
-    higher ranks with that time must wait for what the lower one may still bring.
+    Nothing can come before the last row of the block that ends first. Of equal ends the lower rank's counts: rows of higher
+    ranks with that time must wait for what the lower one may still bring.
     """
     ends = [(int(h.block.times[-1]), h.rank) for h in live if h.block is not None]
     limit, rank = min(ends)
@@ -97,5 +104,4 @@ def _next_piece(heads: Sequence[_Head], live: Sequence[_Head], size: int) -> Pie
         if taken:
             slices.append((head.rank, head.block, head.at, head.at + taken))
             head.at += taken
-            head.fill()
     return Piece(marks, tuple(slices), times, ranks)

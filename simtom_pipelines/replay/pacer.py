@@ -175,8 +175,8 @@ class Pacer:
         if self.pacing.late == "fail" and self.statistics.late > self.pacing.late_budget:
             late, worst = self.statistics.late, self.statistics.worst
             raise LateError(
-                f"{late} records were later than late_after={self.pacing.late_after:g} s (the worst by {worst:.3f} s), and "
-                f"late_budget forgives {self.pacing.late_budget}; slow down, allow more, or choose another late policy"
+                f"{late} records were later than late_after={self.pacing.late_after:g} s (the worst by {worst:.3f} s), "
+                f"and late_budget forgives {self.pacing.late_budget}; slow down, allow more, or choose another late policy"
             )
 
     def _drop(self, chunk: Chunk, i: int, j: int) -> int:
@@ -250,7 +250,7 @@ class Pacer:
             self._timeline = self._anchored(now, reached)
 
     def _reached(self, now: float) -> int | None:
-        """Return the schedule time reached at a moment; what is late by then is forgiven. None: nothing to go by yet."""
+        """Return the schedule time reached at a moment, what is late forgiven; None: nothing to go by yet."""
         reached = self._standing if self._timeline is None else self._timeline.at(now)
         if self._here is None or self._here[1] == len(self._here[0]):
             return reached

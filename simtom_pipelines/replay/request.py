@@ -58,7 +58,7 @@ class ReplayRequest:
     Attributes:
         dataset: Dataset in the lake.
         table: Its event table.
-        also: Further tables as ``dataset/table``, merged with the first in the order (event time, place in this list, row).
+        also: Further tables as ``dataset/table``, merged with the first by (event time, place in this list, row).
         time_compression: Seconds of event time in a second of wall time.
         day_in: Wall seconds that a day of 24 hours takes; another way to give the compression.
         asap: As fast as the sink takes it; no schedule.
@@ -66,13 +66,13 @@ class ReplayRequest:
         end: Last date, inclusive, or the instant before which to end; default: the last stored day.
         duration: Seconds of event time from the start on; instead of an end.
         time_of_day: Local times ``[from, to)`` that pass; ``to`` before ``from`` crosses midnight.
-        filters: SQL expressions over a table's columns; rows pass where all of them are true. ``dataset: expression`` or
-            ``dataset/table: expression`` holds for that table alone.
+        filters: SQL expressions over a table's columns; rows pass where all of them are true. ``dataset: expression``
+            or ``dataset/table: expression`` holds for that table alone.
         max_gap: Seconds of event time; longer silences are shortened to it on the schedule.
-        rebase: The instants in the records are shifted by one span, so that the first record's is the present; what the event
-            time was before stands in the field ``original_<time column>``.
-        dataset_field: Field that names the table of a record, as ``dataset/table``; default: ``_dataset`` for several tables,
-            none for one. An empty text: none.
+        rebase: The instants in the records are shifted by one span, so that the first record's is the present; what the
+            event time was before stands in the field ``original_<time column>``.
+        dataset_field: Field that names the table of a record, as ``dataset/table``; default: ``_dataset`` for several
+            tables, none for one. An empty text: none.
         loop: How many times; 0: until stopped. Turns follow each other at the length of the window.
         late: What to do when late, `late_after`: from when on, `late_budget`: how many are forgiven; see `Pacing`.
         faults: Delivery faults to inject, to test a consumer.

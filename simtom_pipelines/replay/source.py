@@ -1,7 +1,7 @@
 """What feeds a replay: chunks of encoded records from a position on.
 
-`replay_source` takes anything with the shape of `Source`: the stored tables of a lake (`stored.StoredSource`) or rows that are
-made on the fly. A source yields chunks in order, each with the moments at which its records are due and the position
+`replay_source` takes anything with the shape of `Source`: the stored tables of a lake (`stored.StoredSource`) or rows that
+are made on the fly. A source yields chunks in order, each with the moments at which its records are due and the position
 of its first record; everything else (pacing, controls, late policies, cursor, statistics) belongs to the engine::
 
     class Ticks:
@@ -19,7 +19,8 @@ of its first record; everything else (pacing, controls, late policies, cursor, s
     replay_source(Ticks(), sink, Pacing(compression=60.0), control=control)
 
 `chunks` runs in a thread of its own (`feed`) and is closed when the run ends or seeks, so a generator may release what
-it holds in ``finally``; `seek` and `check` are called from the pacer's thread meanwhile. A source without an end goes on yielding; one that waits for something should wait in short steps.
+it holds in ``finally``; `seek` and `check` are called from the pacer's thread meanwhile. A source without an end goes on
+yielding; one that waits for something should wait in short steps, for a run ends only when its thread does.
 """
 
 from __future__ import annotations
@@ -74,8 +75,8 @@ class Chunk:
     Attributes:
         begin: Position of the first record.
         times: Event times in UTC microseconds, shape (n,).
-        due: Their places on the schedule in microseconds, shape (n,), never decreasing, also from chunk to chunk. Usually
-            the event times; a loop, a gap cap, a delivery fault or an arrival rate moves them.
+        due: Their places on the schedule in microseconds, shape (n,), never decreasing, also from chunk to chunk.
+            Usually the event times; a loop, a gap cap, a delivery fault or an arrival rate moves them.
         buffer: The NDJSON bytes.
         offsets: Record i is ``buffer[offsets[i]:offsets[i + 1]]``, newline included; shape (n + 1,).
         notes: Lines for the answer key of the delivery faults, as (record, text), by record.

@@ -57,8 +57,8 @@ class ReplayReport:
         bytes: Their size.
         elapsed: Since the first record was ready.
         asked_compression: None with ``asap``.
-        achieved_compression: Event time covered over wall time taken since the speed was last set; 0 before anything can be
-            said.
+        achieved_compression: Event time covered over wall time taken since the speed was last set; 0 before anything
+            can be said.
         lateness: Keys ``p50``, ``p99``, ``p99.9``, ``max``: after the moment a record was due until the sink took it.
         late: Records later than `late_after`.
         dropped: Records skipped by the ``drop`` policy.

@@ -140,9 +140,9 @@ class StoredSource:
             now = reader.partition(date.fromisoformat(day)).footer.fingerprint
             if now != before:
                 raise CursorError(
-                    f"the data changed since the cursor was saved: day {day} of {table} had fingerprint {before}, now {now}; "
-                    "resuming would mix two histories. Materialise the old configuration again, or remove the cursor to "
-                    "replay from the start"
+                    f"the data changed since the cursor was saved: day {day} of {table} had fingerprint {before}, now "
+                    f"{now}; resuming would mix two histories. Materialise the old configuration again, or remove the "
+                    "cursor to replay from the start"
                 )
 
     @property
@@ -218,5 +218,6 @@ def _check_missing(reader: TableReader, allowed: bool) -> None:
     more = len(missing) - _LISTED_DAYS
     raise MissingDaysError(
         f"{len(missing)} days of {reader.table} are not stored: {listed}{f' and {more} more' if more > 0 else ''}; "
-        f"stored are {reader.stored[0]} to {reader.stored[1]}. Materialise them, choose another range, or allow missing days"
+        f"stored are {reader.stored[0]} to {reader.stored[1]}. Materialise them, choose another range, or allow missing "
+        "days"
     )

@@ -28,8 +28,8 @@ class Pacing:
 
     Attributes:
         compression: Seconds of event time in a second of wall time; None: as fast as possible.
-        late: ``burst`` keeps the schedule and catches up, ``slip`` moves the schedule and keeps the gaps, ``drop`` skips and
-            counts, ``fail`` ends the run.
+        late: ``burst`` keeps the schedule and catches up, ``slip`` moves the schedule and keeps the gaps, ``drop`` skips
+            and counts, ``fail`` ends the run.
         late_after: Wall seconds from which a record is late: for the count and for every policy but ``burst``.
         late_budget: Late records that ``fail`` still forgives.
     """
@@ -66,8 +66,8 @@ class Timeline:
     ``due = anchor + (event_time - origin) / compression``: absolute, never a sum of gaps, which drifts.
 
     Attributes:
-        anchor: Moment of the clock, in seconds, at which `origin` is due. Only the ``slip`` policy moves it; a pause, a seek or
-            another speed begins another timeline.
+        anchor: Moment of the clock, in seconds, at which `origin` is due. Only the ``slip`` policy moves it; a pause, a
+            seek or another speed begins another timeline.
         origin: Event time at the anchor, in microseconds.
         compression: Seconds of event time in a second of wall time.
     """
