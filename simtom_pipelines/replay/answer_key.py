@@ -14,7 +14,8 @@ from simtom_pipelines.replay.errors import ReplayError
 class AnswerKey:
     """Writes the key; use as a context manager.
 
-    A run that resumes goes on with it: what it says of records from `arrived` on is cut off, for they are delivered again.
+    A run that resumes goes on with it: what it says of records from `arrived` on is cut off, for they are delivered
+    again.
 
     Args:
         path: The file.

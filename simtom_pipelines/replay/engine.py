@@ -4,8 +4,8 @@
 
     report = replay_source(source, sink, Pacing(compression=60.0), cursor=Path("my.cursor"), control=control)
 
-Both block until everything was sent, `stop` was set, or an error ended the run; the sink is flushed and the cursor right
-afterwards.
+Both block until everything was sent, `stop` was set, or an error ended the run; the sink is flushed and the cursor
+right afterwards.
 """
 
 from __future__ import annotations

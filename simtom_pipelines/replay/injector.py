@@ -1,9 +1,9 @@
 """Delivery faults put into a stream of chunks, with a note for the answer key for each.
 
-The order of delivery is a total one: a record that is held back comes after the last one that is due no later, a record
-that changes places after the one that many places on. Faults depend on the record alone, so the same stream comes out
-whatever the chunks were, and a resumed replay begins before the oldest record that is still held back and passes over what
-was delivered.
+The order of delivery is a total one: a record that is held back comes after the last one that is due no later, a
+record that changes places after the one that many places on. Faults depend on the record alone, so the same stream
+comes out whatever the chunks were, and a resumed replay begins before the oldest record that is still held back and
+passes over what was delivered.
 """
 
 from __future__ import annotations

@@ -78,8 +78,8 @@ def merged(
 def _next_piece(heads: Sequence[_Head], live: Sequence[_Head], size: int) -> Piece:
     """Cut the next piece off the blocks at hand.
 
-    Nothing can come before the last row of the block that ends first. Of equal ends the lower rank's counts: rows of higher
-    ranks with that time must wait for what the lower one may still bring.
+    Nothing can come before the last row of the block that ends first. Of equal ends the lower rank's counts: rows of
+    higher ranks with that time must wait for what the lower one may still bring.
     """
     ends = [(int(h.block.times[-1]), h.rank) for h in live if h.block is not None]
     limit, rank = min(ends)

@@ -176,7 +176,7 @@ class Pacer:
             late, worst = self.statistics.late, self.statistics.worst
             raise LateError(
                 f"{late} records were later than late_after={self.pacing.late_after:g} s (the worst by {worst:.3f} s), "
-                f"and late_budget forgives {self.pacing.late_budget}; slow down, allow more, or choose another late policy"
+                f"and late_budget forgives {self.pacing.late_budget}; slow down, allow more, or choose another policy"
             )
 
     def _drop(self, chunk: Chunk, i: int, j: int) -> int:

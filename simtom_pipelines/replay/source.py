@@ -1,8 +1,9 @@
 """What feeds a replay: chunks of encoded records from a position on.
 
-`replay_source` takes anything with the shape of `Source`: the stored tables of a lake (`stored.StoredSource`) or rows that
-are made on the fly. A source yields chunks in order, each with the moments at which its records are due and the position
-of its first record; everything else (pacing, controls, late policies, cursor, statistics) belongs to the engine::
+`replay_source` takes anything with the shape of `Source`: the stored tables of a lake (`stored.StoredSource`) or rows
+that are made on the fly. A source yields chunks in order, each with the moments at which its records are due and the
+position of its first record; everything else (pacing, controls, late policies, cursor, statistics) belongs to the
+engine::
 
     class Ticks:
         identity = "ticks seed=7"
@@ -18,9 +19,9 @@ of its first record; everything else (pacing, controls, late policies, cursor, s
 
     replay_source(Ticks(), sink, Pacing(compression=60.0), control=control)
 
-`chunks` runs in a thread of its own (`feed`) and is closed when the run ends or seeks, so a generator may release what
-it holds in ``finally``; `seek` and `check` are called from the pacer's thread meanwhile. A source without an end goes on
-yielding; one that waits for something should wait in short steps, for a run ends only when its thread does.
+`chunks` runs in a thread of its own (`feed`) and is closed when the run ends or seeks, so a generator may release
+what it holds in ``finally``; `seek` and `check` are called from the pacer's thread meanwhile. A source without an end
+goes on yielding; one that waits for something should wait in short steps, for a run ends only when its thread does.
 """
 
 from __future__ import annotations

@@ -218,6 +218,6 @@ def _check_missing(reader: TableReader, allowed: bool) -> None:
     more = len(missing) - _LISTED_DAYS
     raise MissingDaysError(
         f"{len(missing)} days of {reader.table} are not stored: {listed}{f' and {more} more' if more > 0 else ''}; "
-        f"stored are {reader.stored[0]} to {reader.stored[1]}. Materialise them, choose another range, or allow missing "
-        "days"
+        f"stored are {reader.stored[0]} to {reader.stored[1]}. Materialise them, choose another range, or allow "
+        "missing days"
     )

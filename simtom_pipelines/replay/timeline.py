@@ -28,8 +28,8 @@ class Pacing:
 
     Attributes:
         compression: Seconds of event time in a second of wall time; None: as fast as possible.
-        late: ``burst`` keeps the schedule and catches up, ``slip`` moves the schedule and keeps the gaps, ``drop`` skips
-            and counts, ``fail`` ends the run.
+        late: ``burst`` keeps the schedule and catches up, ``slip`` moves the schedule and keeps the gaps, ``drop``
+            skips and counts, ``fail`` ends the run.
         late_after: Wall seconds from which a record is late: for the count and for every policy but ``burst``.
         late_budget: Late records that ``fail`` still forgives.
     """
