@@ -111,7 +111,7 @@ def test_changed_data_and_another_replay_are_refused(lake: FolderLake, tmp_path:
     sink = ListSink(VirtualClock(), stop_after=100)
     replay(request(cursor), sink, lake=lake, clock=sink.clock)
     before = cursor.read_bytes()
-    with pytest.raises(CursorError, match="it is of .*loop=1.*asked is .*loop=2"):
+    with pytest.raises(CursorError, match=r"it is of .*loop=1.*asked is .*loop=2"):
         replay(request(cursor, loop=2), sink, lake=lake, clock=sink.clock)
     lake.put(FIRST, frame(FIRST, even(2_500)), fingerprint="f2")
     with pytest.raises(CursorError, match=r"data changed since.*fingerprint f1, now f2.*remove the cursor"):
