@@ -21,8 +21,8 @@ from simtom_pipelines.datasets import DatasetSpec
 from simtom_pipelines.lake import ParquetLake
 from simtom_pipelines.materialize import write_days
 from simtom_pipelines.replay import ReplayReport, ReplayRequest, StdoutSink, replay
-from simtom_pipelines.replay.engine import open_reader
-from simtom_pipelines.replay.reader import Position
+from simtom_pipelines.replay.stored import StoredSource
+from simtom_pipelines.replay.source import Position
 
 DAY = date(2024, 11, 13)
 DAILY = 200_000
@@ -74,7 +74,7 @@ def to_pipe(request: ReplayRequest, lake: ParquetLake) -> ReplayReport:
 def encode_alone(request: ReplayRequest, lake: ParquetLake) -> float:
     """Return the records/s of reader and encoder without pacer and sink."""
     begin, rows = time.perf_counter(), 0
-    for chunk in open_reader(request, lake).chunks(Position()):
+    for chunk in StoredSource(request, lake).chunks(Position()):
         rows += len(chunk.times)
     return rows / (time.perf_counter() - begin)
 
