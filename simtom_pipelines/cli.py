@@ -221,7 +221,18 @@ def replay(
     loop: Annotated[int, typer.Option(help="Turns; 0: until stopped.")] = 1,
     late: Annotated[LateOption, typer.Option(help="What to do when late.")] = LateOption.burst,
     cursor: Annotated[Path | None, typer.Option(help="File to resume from and keep current.")] = None,
-    output: Annotated[str, typer.Option(help="NDJSON file, or - for stdout.")] = "-",
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "--to",
+            help="Where to: - for stdout, a file, kafka://, redis://, nats://, http://; see docs/sinks.",
+        ),
+    ] = "-",
+    sink_options: Annotated[
+        list[str] | None,
+        typer.Option("--sink-option", metavar="KEY=VALUE", help="An option of the sink; repeatable."),
+    ] = None,
     allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Pass over days that are not stored.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be replayed, and stop.")] = False,
     lake: LakeOption = None,
@@ -250,22 +261,26 @@ def replay(
     if dry_run:
         _print_plan(engine.plan(request, store))
         return
-    _run_replay(request, store, output)
+    options = engine.parse_sink_options(sink_options or [])
+    zone = str(options.pop("zone", spec.config.timezone))
+    _run_replay(request, store, engine.open_sink(output, zone=zone, **options))
 
 
-def _run_replay(request: Any, store: ParquetLake, output: str) -> None:
+def _run_replay(request: Any, store: ParquetLake, sink: Any) -> None:
     import threading
 
     from simtom_pipelines import replay as engine
 
     stop = threading.Event()
-    sink = engine.StdoutSink() if output == "-" else engine.FileSink(output)
     on_progress = (lambda report: say(report.line())) if sys.stderr.isatty() else None
     try:
         with engine.stop_on_signals(stop):
             report = engine.replay(request, sink, lake=store, on_progress=on_progress, stop=stop, owns_process=True)
-    except engine.SinkClosed as error:
-        close_stdout()
+    except engine.SinkError as error:
+        if isinstance(error, engine.SinkClosed):
+            close_stdout()
+        if error.report is not None and error.report.emitted:
+            say(error.report.line())
         say(f"simtom: {error}")
         raise typer.Exit(FAILED) from None
     say(report.line())

@@ -8,7 +8,8 @@ from simtom_pipelines.replay.errors import CursorError, MissingDaysError, Replay
 from simtom_pipelines.replay.interrupts import stop_on_signals
 from simtom_pipelines.replay.planning import ReplayPlan, plan
 from simtom_pipelines.replay.request import ReplayRequest, parse_duration, parse_moment, parse_time_of_day
-from simtom_pipelines.replay.sinks import FileSink, Sink, StdoutSink
+from simtom_pipelines.replay.sinks import FileSink, Sink, StdoutSink, open_sink
+from simtom_pipelines.replay.sinks import parse_options as parse_sink_options
 from simtom_pipelines.replay.statistics import ReplayReport
 
 __all__ = [
@@ -26,8 +27,10 @@ __all__ = [
     "SinkError",
     "StdoutSink",
     "VirtualClock",
+    "open_sink",
     "parse_duration",
     "parse_moment",
+    "parse_sink_options",
     "parse_time_of_day",
     "plan",
     "replay",

@@ -140,7 +140,7 @@ class _Run:
         if self.request.cursor is None:
             self.tracker.position(self.tracker.total)  # nobody asks, but the list must not grow
         else:
-            self.sink.flush()
+            self.sink.poll()
             self.save(self.tracker.position(self.sink.acked()), durable=False)
         if self.on_progress is not None and now >= self._next_progress:
             if self._next_progress > float("-inf"):
