@@ -6,6 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
@@ -136,6 +137,7 @@ class FileSink:
         self._current = self.path
         self._number, self._day = 1, _UNDATED
         self._failure: SinkError | None = None
+        self._sync: threading.Thread | None = None
         self._taken = self._safe = 0
 
     def open(self, stop: threading.Event) -> None:
@@ -239,24 +241,55 @@ class FileSink:
     def _switch(self) -> None:
         """Bring the current file to the disk and close it."""
         if self._file is not None:
+            self._join()
             file, self._file = self._file, None
             try:
+                file.write_out()
                 file.sync()
             finally:
                 file.close()
 
     def poll(self) -> None:
-        """Bring everything taken to the disk."""
-        self.flush()
+        """Begin to bring everything taken to the disk, in another thread: a disk may take longer than records can wait.
+
+        Without records that come meanwhile, the next call acknowledges them.
+        """
+        self._complain()
+        if self._file is None or self._safe == self._taken or (self._sync is not None and self._sync.is_alive()):
+            return
+        try:
+            self._file.write_out()
+        except OSError as error:
+            raise self._failed(error) from error
+        self._sync = threading.Thread(target=self._bring, args=(self._file, self._taken), daemon=True)
+        self._sync.start()
+
+    def _bring(self, file: RecordFile, taken: int) -> None:
+        try:
+            file.sync()
+            self._safe = taken
+        except OSError as error:
+            self._failed(error)
+
+    def _join(self) -> None:
+        if self._sync is not None:
+            self._sync.join()
+            self._sync = None
+            self._complain()
+
+    def _complain(self) -> None:
+        if self._failure is not None:
+            raise self._failure
 
     def flush(self) -> None:
         """Bring everything taken to the disk."""
-        if self._failure is not None:
-            raise self._failure
+        self._join()
+        self._complain()
         if self._safe == self._taken:
             return
         try:
             if self._file is not None:
+                self._file.write_out()
                 self._file.sync()
         except OSError as error:
             raise self._failed(error) from error
@@ -268,6 +301,8 @@ class FileSink:
 
     def close(self) -> None:
         """Close the file."""
+        with suppress(SinkError):
+            self._join()
         if self._file is not None:
             self._file.close()
             self._file = None

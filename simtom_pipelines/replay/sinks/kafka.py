@@ -118,13 +118,18 @@ class KafkaSink:
         } | given
         self._producer: Producer | None = None
         self._error: SinkError | None = None
-        self._begin(threading.Event())
+        self._reports: list[Callable[[Any, Message], None]] = []
+        self._stop, self._last_trouble = threading.Event(), ""
+        self._taken = self._acked = 0
+        self._safe = bytearray()
+        self._last_time: int | None = None
 
     def _begin(self, stop: threading.Event) -> None:
         self._stop, self._error, self._last_trouble = stop, None, ""
         self._taken = self._acked = 0
         self._safe = bytearray(_WINDOW)
-        self._last_time: int | None = None
+        self._reports = [partial(self._report, slot) for slot in range(_WINDOW)]
+        self._last_time = None
 
     def open(self, stop: threading.Event) -> None:
         """Connect and look for the topic."""
@@ -184,14 +189,14 @@ class KafkaSink:
 
     def _produce(self, producer: Producer, buffer: memoryview, bounds: list[int]) -> int:
         """Hand over records until librdkafka's queue is full and return how many."""
-        produce, topic, report, first = producer.produce, self.topic, self._report, self._taken
+        produce, topic, reports, first = producer.produce, self.topic, self._reports, self._taken
         key, milliseconds = self._key, None if self._time is None else self._time.milliseconds
         number, at, when = first, bounds[0], self._last_time
         try:
             for end in bounds[1:]:
                 value = bytes(buffer[at : end - 1])
                 named = None if key is None else key(value)
-                done = partial(report, number)
+                done = reports[number % _WINDOW]
                 if milliseconds is not None and (found := milliseconds(value)) is not None:
                     when = found
                 if when is None:
@@ -212,9 +217,9 @@ class KafkaSink:
         self._complain()
         return not self._stop.is_set()
 
-    def _report(self, number: int, error: Any, message: Message) -> None:
+    def _report(self, slot: int, error: Any, message: Message) -> None:
         if error is None:
-            self._safe[number % _WINDOW] = 1
+            self._safe[slot] = 1
         elif self._error is None:
             trouble = f"; last error: {self._last_trouble}" if self._last_trouble else ""
             self._error = SinkError(f"{self._target} did not take a record: {error.str()}{trouble} (option retry_for)")
@@ -267,7 +272,7 @@ class KafkaSink:
         if self._producer is not None:
             self._producer.purge()
             self._producer.poll(0)
-            self._producer = None
+            self._producer, self._reports = None, []
 
 
 def _text(error: BaseException) -> str:

@@ -31,8 +31,12 @@ class RecordFile(Protocol):
         """Add whole records; OSError where the disk does not take them."""
         ...
 
+    def write_out(self) -> None:
+        """Give the system what is held back here."""
+        ...
+
     def sync(self) -> None:
-        """Bring everything to the disk."""
+        """Force to the disk what the system has; may be called from another thread."""
         ...
 
     def close(self) -> None:
@@ -92,8 +96,11 @@ class PlainFile:
         self.size += len(data)
         self.records += records
 
+    def write_out(self) -> None:
+        """Do nothing: nothing is held back."""
+
     def sync(self) -> None:
-        """Force them to the disk."""
+        """Force everything to the disk."""
         os.fsync(self._fd)
 
     def close(self) -> None:
@@ -159,16 +166,17 @@ class GzipFile:
         return len(data) == raw and data.count(b"\n") == records
 
     def append(self, data: memoryview, records: int) -> None:
-        """Take records; they are written when there are enough, or by `sync`."""
+        """Take records; they are written when there are enough, or by `write_out`."""
         self._pending.append(data)
         self._pending_size += len(data)
         self._pending_records += records
         self.size += len(data)
         self.records += records
         if self._pending_size >= _MEMBER_BYTES:
-            self._write_member()
+            self.write_out()
 
-    def _write_member(self) -> None:
+    def write_out(self) -> None:
+        """Write what is held back as a member."""
         if not self._pending:
             return
         raw = b"".join(self._pending)
@@ -180,8 +188,7 @@ class GzipFile:
         _write(self._fd, memoryview(header + body + self._TRAILER.pack(zlib.crc32(raw), len(raw) & 0xFFFF_FFFF)))
 
     def sync(self) -> None:
-        """Write what is held back, and force it to the disk."""
-        self._write_member()
+        """Force what is written to the disk."""
         os.fsync(self._fd)
 
     def close(self) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from simtom_pipelines.replay.statistics import EPOCH
 
-_QUOTE, _NULL = 34, b"null"
-_MILLISECOND = timedelta(milliseconds=1)
+_NULL = b"null"
 
 
 class Field:
@@ -25,9 +24,25 @@ class Field:
         self.name = name
         quoted = json.dumps(name, ensure_ascii=False).encode()
         self._first, self._inner = b"{" + quoted + b":", b"," + quoted + b":"
+        self._leading, self._text = self._first + b'"', self._inner + b'"'
+        self._leading_size, self._text_size = len(self._leading), len(self._text)
 
     def __call__(self, record: bytes) -> bytes | None:
         """Return the value as UTF-8 bytes, a text without its quotes; None where it is null, missing or unreadable."""
+        if record.startswith(self._leading):
+            begin = self._leading_size
+        else:
+            at = record.find(self._text)
+            if at < 0:
+                return self._no_text(record)
+            if record.find(b"{", 1, at) >= 0:
+                return self._decoded(record)
+            begin = at + self._text_size
+        value = record[begin : record.find(b'"', begin)]
+        return self._decoded(record) if b"\\" in value else value
+
+    def _no_text(self, record: bytes) -> bytes | None:
+        """Return a value that is no text."""
         if record.startswith(self._first):
             at = len(self._first)
         else:
@@ -37,9 +52,6 @@ class Field:
             if record.find(b"{", 1, found) >= 0:
                 return self._decoded(record)
             at = found + len(self._inner)
-        if record[at : at + 1] == b'"':
-            value = record[at + 1 : record.find(b'"', at + 1)]
-            return self._decoded(record) if b"\\" in value else value
         end = record.find(b",", at)
         value = record[at:end] if end >= 0 else record[at:].rstrip(b"}\n")
         if value[:1] in b"{[" or value.endswith(b"}"):
@@ -69,15 +81,16 @@ class EventTime:
     def __call__(self, record: bytes) -> datetime | None:
         """Return the instant; None where there is none that can be read."""
         text = self._field(record)
-        if text is None:
-            return None
         try:
-            found = datetime.fromisoformat(text.decode())
+            found = None if text is None else datetime.fromisoformat(text.decode())
         except ValueError:
             return None
-        return found if found.tzinfo is not None else None
+        return None if found is None or found.tzinfo is None else found
 
     def milliseconds(self, record: bytes) -> int | None:
         """Return whole milliseconds since 1970."""
         found = self(record)
-        return None if found is None else (found - EPOCH) // _MILLISECOND
+        if found is None:
+            return None
+        since = found - EPOCH
+        return since.days * 86_400_000 + since.seconds * 1_000 + since.microseconds // 1_000
