@@ -10,6 +10,7 @@ from simtom_pipelines.replay.planning import ReplayPlan, plan
 from simtom_pipelines.replay.request import ReplayRequest, parse_duration, parse_moment, parse_time_of_day
 from simtom_pipelines.replay.sinks import FileSink, Sink, StdoutSink, open_sink
 from simtom_pipelines.replay.sinks import parse_options as parse_sink_options
+from simtom_pipelines.replay.sinks.frames import replay_frames
 from simtom_pipelines.replay.statistics import ReplayReport
 
 __all__ = [
@@ -34,5 +35,6 @@ __all__ = [
     "parse_time_of_day",
     "plan",
     "replay",
+    "replay_frames",
     "stop_on_signals",
 ]

@@ -140,7 +140,7 @@ class Backlog:
         while self._parts and count > 0:
             part = self._parts[0]
             some = min(count, part.fitting(size))
-            if some == 0 and taken:
+            if some <= 0 and taken:
                 break
             some = max(some, 1)  # a record larger than a batch goes alone
             if some == part.count:

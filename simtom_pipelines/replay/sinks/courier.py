@@ -72,7 +72,7 @@ class Retries:
     Attributes:
         retries: Attempts after the first.
         backoff: First wait, seconds.
-        longest: Longest wait, seconds; also what a consumer may ask for.
+        longest: Longest wait, seconds, unless the consumer asks for more.
     """
 
     retries: int = 8
@@ -90,7 +90,7 @@ class Retries:
 
     def wait(self, failures: int, after: float = 0.0) -> float:
         """Return the seconds to wait after so many failures in a row, at least as long as the consumer asks."""
-        return min(max(self.backoff * 2.0 ** min(failures - 1, 60), after), self.longest)
+        return max(min(self.backoff * 2.0 ** min(failures - 1, 60), self.longest), after)
 
 
 class Courier:

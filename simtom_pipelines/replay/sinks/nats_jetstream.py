@@ -90,6 +90,8 @@ class NatsCarrier:
             "servers": [f"{scheme}://{server}" for server in address.servers],
             "name": "simtom-replay",
             "allow_reconnect": False,  # the courier does: it must know what was accepted
+            "max_reconnect_attempts": 1,
+            "reconnect_time_wait": 0,
             "connect_timeout": max(1, round(timeout)),
             "error_cb": self._note,
             "user": address.user,

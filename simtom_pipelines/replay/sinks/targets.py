@@ -97,5 +97,7 @@ def _merged(shown: str, query: str, given: dict[str, object]) -> dict[str, objec
     """Return the options of an address and the given ones together."""
     pairs = dict(parse_qsl(query, keep_blank_values=True))
     if twice := pairs.keys() & given.keys():
-        raise SinkError(f"{re.sub('//[^/]*@', '//', shown)}: option {listed(twice)} is given twice")
+        raise SinkError(
+            f"{re.sub('//[^/]*@', '//', shown)}: option {listed(repr(name) for name in twice)} is given twice"
+        )
     return pairs | given
