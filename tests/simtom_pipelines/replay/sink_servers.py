@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -166,3 +169,93 @@ def nats_subject() -> Iterator[tuple[str, str]]:
         yield f"simtom.test.{name}", name
     finally:
         in_loop(_delete_stream(NATS, name))
+
+
+_BROKERS = """
+import sys
+from confluent_kafka import Producer
+cluster = Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 3})
+found = cluster.list_topics(timeout=10).brokers.values()
+print(",".join(f"{broker.host}:{broker.port}" for broker in found), flush=True)
+sys.stdin.read()
+"""
+
+_CONSUMER = """
+import json, sys, time
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+servers, topic, wanted = sys.argv[1], sys.argv[2], int(sys.argv[3])
+consumer = Consumer({"bootstrap.servers": servers, "group.id": "test"})
+partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+consumer.assign([TopicPartition(topic, n, OFFSET_BEGINNING) for n in partitions])
+found, last = 0, time.monotonic()
+while time.monotonic() < last + (30.0 if found < wanted else 0.5):
+    for message in consumer.consume(500, 0.1):
+        if message.error():
+            continue
+        last = time.monotonic()
+        found += 1
+        print(json.dumps([message.partition(), message.offset(), (message.key() or b"").decode(), message.timestamp(),
+                          message.value().decode(), last]))
+consumer.close()
+"""
+
+
+class MockBrokers:
+    """librdkafka's mock cluster in a process of its own: it may be stopped, continued and killed."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _BROKERS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        self.servers = self._process.stdout.readline().strip()
+
+    def pause(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+@contextmanager
+def mock_brokers() -> Iterator[MockBrokers]:
+    brokers = MockBrokers()
+    try:
+        yield brokers
+    finally:
+        brokers.kill()
+
+
+@dataclass(frozen=True)
+class Received:
+    """What a Kafka consumer got, with the moment of its monotonic clock."""
+
+    partition: int
+    offset: int
+    key: str
+    timestamp: tuple[int, int]
+    value: str
+    moment: float
+
+
+def consumer_process(servers: str, topic: str, wanted: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", _CONSUMER, servers, topic, str(wanted)], stdout=subprocess.PIPE, text=True
+    )
+
+
+def kafka_messages(servers: str, topic: str, wanted: int) -> list[Received]:
+    """Return what a consumer in another process gets, by partition and offset."""
+    return received(consumer_process(servers, topic, wanted))
+
+
+def received(process: subprocess.Popen[str]) -> list[Received]:
+    out, _ = process.communicate()
+    found = [
+        Received(p, o, k, (kind, at), v, moment) for p, o, k, (kind, at), v, moment in map(json.loads, out.splitlines())
+    ]
+    return sorted(found, key=lambda message: (message.partition, message.offset))
