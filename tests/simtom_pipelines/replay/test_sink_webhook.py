@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import polars as pl
@@ -16,6 +13,7 @@ from simtom_pipelines.replay import SinkError
 from simtom_pipelines.replay.encoder import encode
 from simtom_pipelines.replay.sinks import open_sink
 from simtom_pipelines.replay.sinks.courier import Courier
+from tests.simtom_pipelines.replay.sink_endpoint import Endpoint, running_endpoint
 from tests.simtom_pipelines.replay.sink_servers import free_port
 
 COUNT = 2_500
@@ -23,60 +21,10 @@ BUFFER, OFFSETS = encode(pl.DataFrame({"n": np.arange(COUNT), "text": ["\u00e9" 
 QUICK = {"linger": "0", "backoff": "1ms", "retries": "3"}
 
 
-class Endpoint(ThreadingHTTPServer):
-    """Answers with the statuses in `answers` first, then 200; keeps the requests that it accepted."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.answers: list[tuple[int, dict[str, str], bytes]] = []
-        self.heads: list[dict[str, str]] = []
-        self.bodies: list[bytes] = []
-        self.attempts: list[bytes] = []
-        self.drop = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/hook?source=simtom"
-
-    def numbers(self) -> list[int]:
-        return [json.loads(line)["n"] for body in self.bodies for line in body.splitlines()]
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Endpoint
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        body = gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
-        self.server.attempts.append(body)
-        if self.server.drop:
-            self.server.drop -= 1
-            self.close_connection = True
-            return  # no answer at all: what became of the batch nobody knows
-        status, headers, text = self.server.answers.pop(0) if self.server.answers else (200, {}, b"ok")
-        if status < 300:
-            self.server.bodies.append(body)
-            self.server.heads.append({"path": self.path, **{k.lower(): v for k, v in self.headers.items()}})
-        self.send_response_only(status)
-        for name, value in {"Content-Length": str(len(text)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, format: str, *args: object) -> None: ...
-
-
 @pytest.fixture
 def endpoint() -> Iterator[Endpoint]:
-    with Endpoint() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with running_endpoint() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def opened(endpoint: Endpoint, **options: object) -> Courier:
