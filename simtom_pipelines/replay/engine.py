@@ -213,7 +213,7 @@ class _Run:
         if self.path is None:
             self.tracker.position(self.tracker.total)  # nobody asks, but the list must not grow
         else:
-            self.sink.flush()
+            self.sink.poll()
             self.save(self._reached(finished=False), durable=False)
         if self.control is not None:
             self.report()
