@@ -1,0 +1,262 @@
+"""Rows that are made on the fly: the same days as the lake would hold, as a source that a replay can pace."""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import polars as pl
+
+from generators import BaseGenerator, ConfigError, GeneratorConfig, StreamRequest, fingerprint, generator_class
+from generators.base import check_day
+from generators.intraday import day_bounds
+from generators.streaming import Arrivals, Span, live, rows_from
+from simtom_pipelines.replay.encoder import check_encodable, chunk_rows, encode
+from simtom_pipelines.replay.errors import CursorError, ReplayError
+from simtom_pipelines.replay.lending import Lending
+from simtom_pipelines.replay.source import Chunk, Mark, Position
+
+DAY_SECONDS = 86_400.0
+
+AHEAD_SECONDS = 60.0
+"""Days are drawn ahead for about this long, so that a generator is borrowed once a minute rather than once a day."""
+
+AHEAD_ROWS = 8_192
+"""Rows that are drawn ahead at most, unless a single day has more."""
+
+BLOCK_ROWS = 2_048
+"""Rows that wait in one compressed block: about 80 bytes a row instead of 180 as a frame and 1,000 as JSON."""
+
+EMPTY_DAYS = 400
+"""Days without a row after which a stream gives up: its config makes none."""
+
+Decorate = Callable[[pl.DataFrame, int], pl.DataFrame]
+"""Adds columns to rows before they are encoded; is given the number of the first of them in the stream."""
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Rows that wait: those of `day` from number `row` on."""
+
+    day: date
+    fingerprint: str
+    row: int
+    rows: int
+    packed: bytes
+
+    @classmethod
+    def pack(cls, day: date, made_of: str, row: int, frame: pl.DataFrame) -> _Block:
+        target = io.BytesIO()
+        frame.write_ipc(target, compression="zstd")
+        return cls(day, made_of, row, frame.height, target.getvalue())
+
+    def frame(self) -> pl.DataFrame:
+        return pl.read_ipc(io.BytesIO(self.packed))
+
+
+class LiveSource:
+    """A generator's rows from an instant on, encoded, in chunks; days follow each other until the request ends.
+
+    With a rate, records are due by the deliveries of `Arrivals` at one record a second, so that the rate is what the
+    pacer calls the compression; otherwise at their event times.
+
+    Args:
+        table: ``dataset/table``, the name of the position's mark.
+        generator: Registered name.
+        config: What determines the data; in live label mode unless it names one.
+        request: Dates, totals, rate.
+        now: The instant from which on rows are wanted where the request names no first day.
+        lending: Where generators come from.
+        decorate: Adds columns before encoding.
+
+    Raises:
+        ConfigError: The dates are not in order, or there are none and no `now`.
+        CalendarError: The first day is outside the calendar.
+    """
+
+    def __init__(
+        self,
+        table: str,
+        generator: str,
+        config: GeneratorConfig,
+        request: StreamRequest,
+        *,
+        now: datetime | None = None,
+        lending: Lending | None = None,
+        decorate: Decorate | None = None,
+    ) -> None:
+        self.table, self.generator, self.request = table, generator, request
+        self.config = live(config)
+        self.span = Span.of(request, config.timezone, now)
+        check_day(self.span.first)
+        self._lending = lending or Lending()
+        self._decorate = decorate
+        check_encodable(generator_class(generator).tables[0].polars_schema(config.timezone), table)
+
+    @property
+    def identity(self) -> str:
+        """Generator and config; the first instant is none of it, so that a stream from now on can be resumed."""
+        return f"live {self.table} {self.generator} {self.config.canonical()} start={self.request.start_date}"
+
+    @property
+    def origin(self) -> int | None:
+        """Place on the schedule that is due at once; None: that of the first record."""
+        follows_the_world = self.request.start_date is None and self.request.compression is not None
+        return self.span.start if follows_the_world else None
+
+    @property
+    def speed(self) -> float:
+        """What the pacer calls the compression: seconds of the schedule in a second of wall time."""
+        return self.request.compression or self.request.rate_per_second or 1.0
+
+    def chunks(self, position: Position) -> Iterator[Chunk]:
+        """Yield encoded rows from the marks of a position on; see `Source`."""
+        mark = position.marks[0] if position.marks else Mark(self.table)
+        first = self.span.first if mark.day is None else date.fromisoformat(mark.day)
+        deliveries = Arrivals(self.config.seed, self.generator, self.request.arrival, position.arrived - position.skip)
+        number = position.arrived - position.skip
+        left = None if self.request.total_records is None else self.request.total_records - number
+        size: int | None = None
+        for block in self._blocks(first, mark.row if mark.day is not None else 0):
+            frame = block.frame()
+            size = size or min(BLOCK_ROWS, chunk_rows(self._rate(block.day)))
+            if left is not None:
+                frame = frame.head(left)
+                left -= frame.height
+            for at in range(0, frame.height, size):
+                yield self._chunk(block, at, frame.slice(at, size), number, deliveries)
+                number += min(size, frame.height - at)
+            if left == 0:
+                return
+
+    def _chunk(self, block: _Block, at: int, rows: pl.DataFrame, number: int, deliveries: Arrivals) -> Chunk:
+        times = rows["timestamp"].to_physical().to_numpy()
+        due = times if self.request.compression is not None else deliveries.take(rows.height)
+        mark = Mark(self.table, block.day.isoformat(), block.row + at)
+        buffer, offsets = encode(rows if self._decorate is None else self._decorate(rows, number))
+        made_of = ((self.table, block.day.isoformat(), block.fingerprint),)
+        begin = Position(marks=(mark,), stored=number, arrived=number, fingerprints=made_of)
+        return Chunk(begin, times, due, buffer, offsets)
+
+    def seek(self, moment: date | datetime) -> Position:
+        """Return the position of the first row at or after a moment.
+
+        Raises:
+            ReplayError: The moment is after the last day, or outside the calendar.
+        """
+        zone = ZoneInfo(self.config.timezone)
+        if isinstance(moment, datetime):
+            local = moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+            day = local.astimezone(zone).date()
+            instant = (local.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+        else:
+            day, instant = moment, day_bounds(moment, self.config.timezone)[0]
+        if day > self.span.last:
+            raise ReplayError(f"seek to {moment}: the last day of the stream is {self.span.last}")
+        try:
+            check_day(day)
+        except ValueError as error:
+            raise ReplayError(f"seek to {moment}: {error}") from None
+        row = 0
+        with self._lending.lend(self.generator, self.config) as generator:
+            for frame in generator.batches(day):
+                times = frame["timestamp"].to_physical().to_numpy()
+                before = int(np.searchsorted(times, instant))
+                row += before
+                if before < frame.height:
+                    break
+        return Position(marks=(Mark(self.table, day.isoformat(), row),))
+
+    def check(self, position: Position) -> None:
+        """Raise CursorError where the position's days would be made of other data today."""
+        for _, day, found in position.fingerprints:
+            if found != self.fingerprint(date.fromisoformat(day)):
+                raise CursorError(
+                    f"{self.table} of {day} was made by another revision or config since the cursor was saved; "
+                    "remove the cursor to begin anew"
+                )
+
+    def fingerprint(self, day: date) -> str:
+        """Return the fingerprint of a day's rows."""
+        with self._lending.lend(self.generator, self.config) as generator:
+            return fingerprint(generator, generator.events, day)
+
+    # -- drawing ahead --------------------------------------------------------------------------------------------
+
+    def _rate(self, day: date) -> float:
+        """Return the expected records a second of wall time."""
+        if self.request.rate_per_second is not None:
+            return self.request.rate_per_second
+        with self._lending.lend(self.generator, self.config) as generator:
+            return generator.expected(day) / DAY_SECONDS * self.speed
+
+    def _blocks(self, first: date, first_row: int) -> Iterator[_Block]:
+        """Yield the rows from row `first_row` of day `first` on; the first day comes alone, so that a stream begins."""
+        days, wanted, empty = _Days(first, self.span.last), 1, 0
+        while days:
+            held: deque[_Block] = deque()
+            rows, begun = 0, days.next
+            with self._lending.lend(self.generator, self.config) as generator:
+                while days and rows < wanted:
+                    day = days.take()
+                    start = self.span.start if day == self.span.first else -(2**63)
+                    pieces = _packed(generator, day, start, first_row if day == first else 0)
+                    if len(generator.plan(day).sizes) > 1:
+                        yield from held
+                        held.clear()
+                        for block in pieces:  # slice by slice: a day of any size in bounded memory
+                            rows += block.rows
+                            yield block
+                    else:
+                        held.extend(pieces)
+                        rows = rows + sum(block.rows for block in held if block.day == day)
+                    empty = 0 if rows else empty + 1
+                    if empty > EMPTY_DAYS:
+                        raise ReplayError(f"{self.table}: the config makes no row from {begun} to {day}")
+            yield from held
+            wanted = int(min(max(self._rate(days.next) * AHEAD_SECONDS, 1), AHEAD_ROWS))
+
+
+class _Days:
+    """Civil days in order; false when there are no more."""
+
+    def __init__(self, first: date, last: date) -> None:
+        self.next, self._last, self._left = first, last, first <= last
+
+    def __bool__(self) -> bool:
+        return self._left
+
+    def take(self) -> date:
+        day = self.next
+        self._left = day < self._last
+        if self._left:
+            self.next = day + timedelta(1)
+        return day
+
+
+def _packed(generator: BaseGenerator[Any], day: date, start: int, first_row: int) -> Iterator[_Block]:
+    made_of = fingerprint(generator, generator.events, day)
+    for row, frame in rows_from(generator, day, start, first_row):
+        for at in range(0, frame.height, BLOCK_ROWS):
+            yield _Block.pack(day, made_of, row + at, frame.slice(at, BLOCK_ROWS))
+
+
+def live_config(base: GeneratorConfig, fields: dict[str, Any]) -> GeneratorConfig:
+    """Return a config with some fields changed; what was not given stays open, the label mode above all.
+
+    Raises:
+        ConfigError: A field is unknown or its value is not allowed.
+    """
+    if not fields:
+        return base
+    if unknown := set(fields) - set(type(base).model_fields):
+        raise ConfigError(
+            f"unknown field {', '.join(map(repr, sorted(unknown)))}; known: {', '.join(type(base).model_fields)}"
+        )
+    return type(base).create(**{**base.model_dump(exclude_unset=True), **fields})
