@@ -36,6 +36,9 @@ BLOCK_ROWS = 2_048
 EMPTY_DAYS = 400
 """Days without a row after which a stream gives up: its config makes none."""
 
+_ALWAYS = -(2**63)
+"""An instant before all others."""
+
 Decorate = Callable[[pl.DataFrame, int], pl.DataFrame]
 """Adds columns to rows before they are encoded; is given the number of the first of them in the stream."""
 
@@ -123,7 +126,8 @@ class LiveSource:
         number = position.arrived - position.skip
         left = None if self.request.total_records is None else self.request.total_records - number
         size: int | None = None
-        for block in self._blocks(first, mark.row if mark.day is not None else 0):
+        start = self.span.start if mark.day is None else _ALWAYS
+        for block in self._blocks(first, mark.row, start):
             frame = block.frame()
             size = size or min(BLOCK_ROWS, chunk_rows(self._rate(block.day)))
             if left is not None:
@@ -173,6 +177,18 @@ class LiveSource:
                     break
         return Position(marks=(Mark(self.table, day.isoformat(), row),))
 
+    def holds(self, position: Position) -> bool:
+        """Return whether a position that came from outside is one of this source."""
+        if not position.marks:
+            return True
+        (mark, *others), last = position.marks, self.span.last
+        try:
+            day = date.fromisoformat(mark.day or "")
+            check_day(day)
+        except ValueError:
+            return False
+        return not others and mark.table == self.table and day <= last and 0 <= mark.row < 2**31
+
     def check(self, position: Position) -> None:
         """Raise CursorError where the position's days would be made of other data today."""
         for _, day, found in position.fingerprints:
@@ -196,8 +212,11 @@ class LiveSource:
         with self._lending.lend(self.generator, self.config) as generator:
             return generator.expected(day) / DAY_SECONDS * self.speed
 
-    def _blocks(self, first: date, first_row: int) -> Iterator[_Block]:
-        """Yield the rows from row `first_row` of day `first` on; the first day comes alone, so that a stream begins."""
+    def _blocks(self, first: date, first_row: int, start: int) -> Iterator[_Block]:
+        """Yield the rows from row `first_row` of day `first` on, and none before the instant `start`.
+
+        The first day is drawn alone, so that a stream begins at once.
+        """
         days, wanted, empty = _Days(first, self.span.last), 1, 0
         while days:
             held: deque[_Block] = deque()
@@ -205,8 +224,8 @@ class LiveSource:
             with self._lending.lend(self.generator, self.config) as generator:
                 while days and rows < wanted:
                     day = days.take()
-                    start = self.span.start if day == self.span.first else -(2**63)
-                    pieces = _packed(generator, day, start, first_row if day == first else 0)
+                    begin, row = (start, first_row) if day == first else (_ALWAYS, 0)
+                    pieces = _packed(generator, day, begin, row)
                     if len(generator.plan(day).sizes) > 1:
                         yield from held
                         held.clear()
