@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -24,17 +23,20 @@ from simtom_pipelines.replay.source import Chunk, Mark, Position
 
 DAY_SECONDS = 86_400.0
 
-AHEAD_SECONDS = 60.0
+AHEAD_SECONDS = 40.0
 """Days are drawn ahead for about this long, so that a generator is borrowed once a minute rather than once a day."""
 
 AHEAD_ROWS = 8_192
 """Rows that are drawn ahead at most, unless a single day has more."""
 
-BLOCK_ROWS = 2_048
+BLOCK_ROWS = 1_024
 """Rows that wait in one compressed block: about 80 bytes a row instead of 180 as a frame and 1,000 as JSON."""
 
-EMPTY_DAYS = 400
-"""Days without a row after which a stream gives up: its config makes none."""
+EMPTY_TURNS = 12
+"""Turns without a row, of a month of days each, after which a stream gives up: its config makes none."""
+
+_LONGEST_TURN = 31
+"""Days that are drawn in one turn at most."""
 
 _ALWAYS = -(2**63)
 """An instant before all others."""
@@ -219,27 +221,37 @@ class LiveSource:
         """
         days, wanted, empty = _Days(first, self.span.last), 1, 0
         while days:
-            held: deque[_Block] = deque()
-            rows, begun = 0, days.next
-            with self._lending.lend(self.generator, self.config) as generator:
-                while days and rows < wanted:
-                    day = days.take()
-                    begin, row = (start, first_row) if day == first else (_ALWAYS, 0)
-                    pieces = _packed(generator, day, begin, row)
-                    if len(generator.plan(day).sizes) > 1:
-                        yield from held
-                        held.clear()
-                        for block in pieces:  # slice by slice: a day of any size in bounded memory
-                            rows += block.rows
-                            yield block
-                    else:
-                        held.extend(pieces)
-                        rows = rows + sum(block.rows for block in held if block.day == day)
-                    empty = 0 if rows else empty + 1
-                    if empty > EMPTY_DAYS:
-                        raise ReplayError(f"{self.table}: the config makes no row from {begun} to {day}")
+            begun, begin, row = days.next, *((start, first_row) if days.next == first else (_ALWAYS, 0))
+            held = self._small_days(days, wanted, begin, row)
             yield from held
+            rows = sum(block.rows for block in held)
+            if days and days.next == begun:  # a day of several slices
+                for block in self._large_day(days.take(), begin, row):
+                    rows += block.rows
+                    yield block
+            empty = 0 if rows else empty + 1
+            if empty > EMPTY_TURNS:
+                raise ReplayError(f"{self.table}: the config makes no rows, in a year of days up to {days.next}")
             wanted = int(min(max(self._rate(days.next) * AHEAD_SECONDS, 1), AHEAD_ROWS))
+
+    def _small_days(self, days: _Days, wanted: int, start: int, first_row: int) -> list[_Block]:
+        """Draw the next days up to about `wanted` rows and return them packed; stop before a day of several slices.
+
+        The generator is back on its shelf afterwards: a suspended iterator would hold its tables.
+        """
+        held: list[_Block] = []
+        rows = turns = 0
+        with self._lending.lend(self.generator, self.config) as generator:
+            while days and rows < wanted and turns < _LONGEST_TURN and len(generator.plan(days.next).sizes) == 1:
+                held += _packed(generator, days.take(), start, first_row)
+                rows = sum(block.rows for block in held)
+                start, first_row, turns = _ALWAYS, 0, turns + 1
+        return held
+
+    def _large_day(self, day: date, start: int, first_row: int) -> Iterator[_Block]:
+        """Yield a day slice by slice: a day of any size in bounded memory."""
+        with self._lending.lend(self.generator, self.config) as generator:
+            yield from _packed(generator, day, start, first_row)
 
 
 class _Days:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import date
 from typing import Annotated, Any
 
@@ -15,6 +14,7 @@ from generators.base import BaseGenerator
 from simtom_pipelines.datasets import DatasetSpec
 from simtom_pipelines.lake import ParquetLake
 from simtom_pipelines.service.context import Compat, Context, Service, authorised
+from simtom_pipelines.service.memory import resident_bytes
 from simtom_pipelines.service.problems import refuse
 
 open_router = APIRouter(tags=["operations"])
@@ -37,15 +37,6 @@ def health(service: Context, uptime: float) -> dict[str, Any]:
         "memory_bytes": resident_bytes(),
         "uptime_seconds": round(uptime, 3),
     }
-
-
-def resident_bytes() -> int | None:
-    """Return the process's resident memory; None where the system does not tell."""
-    try:
-        with open("/proc/self/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError):
-        return None
 
 
 @open_router.get("/health", summary="Health")

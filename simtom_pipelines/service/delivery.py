@@ -25,8 +25,11 @@ LARGEST_SEND = 1 << 18
 QUANTUM_SECONDS = 0.0005
 """Between two writes of one stream at least; one write carries every record that is due."""
 
-QUANTUM_PER_STREAM = 0.000_125
+QUANTUM_PER_STREAM = 0.000_2
 """Added to the quantum for every stream that runs: the writes a second are bounded, whatever the number of clients."""
+
+AHEAD_SECONDS = 1.5
+"""The next chunk is made this long before the last record of the one at hand is due."""
 
 _SETTLE_AT = 64
 _KEEP_ALIVE_SECONDS = 15.0
@@ -60,8 +63,8 @@ class Ticket:
 class Delivery:
     """Paces a source to a client.
 
-    Everything but `_next` runs in the event loop. A chunk ahead is made while another is sent, and a write waits for
-    the client, so a slow client holds two chunks and one write, and its source stands still.
+    Everything but `_next` runs in the event loop. The next chunk is made shortly before it is due, and a write waits
+    for the client, so a slow client holds two chunks and one write, and its source stands still.
 
     Args:
         ticket: What the stream is.
@@ -100,6 +103,8 @@ class Delivery:
         self._reason: str | None = None
         self._failure: BaseException | None = None
         self._alarm: asyncio.Future[None] | None = None
+        self._chunks: Iterator[Chunk] = iter(())
+        self._pending: asyncio.Future[Chunk | None] | None = None
         self._unsettled: list[tuple[float, NDArray[np.float64]]] = []
         self._histogram = LatenessHistogram()
         self.began = self._loop.time()
@@ -199,27 +204,27 @@ class Delivery:
 
     async def _pass(self, write: Write) -> bool:
         """Deliver from the position on; return whether to go on at another one."""
-        chunks = self._source.chunks(self._position)
+        self._chunks = self._source.chunks(self._position)
         skip = self._position.skip
-        ahead = self._ahead(chunks)
         try:
             while not self._interrupted():
-                chunk = await self._made(ahead)
+                chunk = await self._made(self._ahead())
+                self._pending = None
                 if chunk is None:
                     break
-                ahead = self._ahead(chunks)
                 if skip:
                     passed = min(skip, len(chunk))
                     skip, chunk = skip - passed, chunk.tail(passed)
                 if len(chunk):
                     await self._deliver(chunk, write)
         finally:
-            _keep(asyncio.ensure_future(self._close(chunks, ahead)))
-        return self._jumped()
+            _keep(asyncio.ensure_future(self._close(self._chunks, self._pending)))
+            self._pending = None
+        return self._reason is None and self._jumped()
 
     def _jumped(self) -> bool:
         """Move to where a seek pointed; return whether there was one."""
-        if self._jump is None or self._reason is not None:
+        if self._jump is None:
             return False
         self._position, self._jump = self._jump, None
         self._origin, self._fixed = None, False
@@ -228,8 +233,11 @@ class Delivery:
     def _interrupted(self) -> bool:
         return self._reason is not None or self._jump is not None
 
-    def _ahead(self, chunks: Iterator[Chunk]) -> asyncio.Future[Chunk | None]:
-        return self._loop.run_in_executor(self._threads, self._next, chunks)
+    def _ahead(self) -> asyncio.Future[Chunk | None]:
+        """Begin to make the next chunk, unless that has begun."""
+        if self._pending is None:
+            self._pending = self._loop.run_in_executor(self._threads, self._next, self._chunks)
+        return self._pending
 
     def _next(self, chunks: Iterator[Chunk]) -> Chunk | None:
         """Make and frame the next chunk; runs in a thread."""
@@ -251,9 +259,10 @@ class Delivery:
                 return None
         return ahead.result()
 
-    async def _close(self, chunks: Iterator[Chunk], ahead: asyncio.Future[Chunk | None]) -> None:
-        with suppress(Exception):
-            await ahead
+    async def _close(self, chunks: Iterator[Chunk], pending: asyncio.Future[Chunk | None] | None) -> None:
+        if pending is not None:
+            with suppress(Exception):
+                await pending
         close = getattr(chunks, "close", None)
         if close is not None:
             await self._loop.run_in_executor(self._threads, close)
@@ -269,6 +278,8 @@ class Delivery:
                     self._anchor, self._origin = self._moment(), int(chunk.due[i])
                 due, known = self._due(chunk), (self._anchor, self._origin, self._speed)
             now = self._loop.time()
+            if due is None or due[-1] - now < AHEAD_SECONDS:
+                self._ahead()
             j = self._until(chunk, due, i, now)
             if j == i:
                 await self._sleep(None if self._paused_at is not None else self._next_wake(due, i), write)

@@ -102,7 +102,6 @@ def listen(settings: Settings) -> socket.socket:
         listening.bind(address)
         listening.listen(2_048)
     except OSError as error:
-        raise ServerError(
-            f"SIMTOM_HOST {settings.host!r} and SIMTOM_PORT {settings.port} cannot be listened on: {error.strerror or error}"
-        ) from None
+        where = f"SIMTOM_HOST {settings.host!r} and SIMTOM_PORT {settings.port}"
+        raise ServerError(f"{where} cannot be listened on: {error.strerror or error}") from None
     return listening

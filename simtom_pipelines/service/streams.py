@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from generators import SimtomError, UnknownNameError
 from simtom_pipelines.replay.lending import Lending
 from simtom_pipelines.replay.source import Position, Source
+from simtom_pipelines.service import memory
 from simtom_pipelines.service.delivery import Delivery, Ticket
 from simtom_pipelines.service.framing import Framing, note
 from simtom_pipelines.service.metrics import Kind, StreamMetrics
@@ -151,10 +152,12 @@ class Streams:
             log.error("stream broke", exc_info=failure, **fields)
 
     async def look_after(self) -> None:
-        """Give up clients that take nothing, once a second, until cancelled."""
+        """Give up clients that take nothing and memory that nobody uses, once a second, until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
+            if self._running:
+                await loop.run_in_executor(None, memory.release)
             for delivery, runner in list(self._running.values()):
                 blocked = delivery.blocked_since
                 if runner is not None and blocked is not None and loop.time() - blocked > self._settings.client_timeout:
