@@ -29,9 +29,7 @@ from datetime import date, datetime
 
 from simtom_pipelines.replay.errors import ReplayError
 from simtom_pipelines.replay.statistics import ReplayReport
-
-SLOWEST, FASTEST = 1e-6, 1e9
-"""Bounds of a time compression."""
+from simtom_pipelines.replay.timeline import FASTEST, SLOWEST
 
 
 @dataclass(frozen=True)
@@ -56,9 +54,10 @@ class ReplayControl:
 
     Args:
         paused: Start paused.
+        stop: The event that `stop` sets, where signals set it as well (`stop_on_signals`); default: one of its own.
     """
 
-    def __init__(self, *, paused: bool = False) -> None:
+    def __init__(self, *, paused: bool = False, stop: threading.Event | None = None) -> None:
         self._lock = threading.Lock()
         self._paused, self._steps = paused, 0
         self._asked: float | None = 0.0
@@ -67,7 +66,7 @@ class ReplayControl:
         self._compression: float | None = None
         self._report: ReplayReport | None = None
         self._refusal: str | None = None
-        self._stop = threading.Event()
+        self._stop = stop or threading.Event()
         self._finished = threading.Event()
 
     # -- from outside ---------------------------------------------------------------------------------------------
@@ -84,7 +83,8 @@ class ReplayControl:
 
     def toggle(self) -> None:
         """Pause where it runs, resume where it is paused."""
-        self.resume() if self.paused else self.pause()
+        with self._lock:
+            self._paused, self._steps, self._changes = not self._paused, 0, self._changes + 1
 
     def step(self, records: int = 1) -> None:
         """Send the next records at once and stay paused; a replay that runs is paused first.

@@ -1,8 +1,9 @@
 """What feeds a replay: chunks of encoded records from a position on.
 
-`replay_source` takes anything with the shape of `Source`: the stored tables of a lake (`stored.StoredSource`) or rows that are
-made on the fly. A source yields chunks in order, each with the moments at which its records are due and the position
-of its first record; everything else (pacing, controls, late policies, cursor, statistics) belongs to the engine::
+`replay_source` takes anything with the shape of `Source`: the stored tables of a lake (`stored.StoredSource`) or rows
+that are made on the fly. A source yields chunks in order, each with the moments at which its records are due and the
+position of its first record; everything else (pacing, controls, late policies, cursor, statistics) belongs to the
+engine::
 
     class Ticks:
         identity = "ticks seed=7"
@@ -18,8 +19,9 @@ of its first record; everything else (pacing, controls, late policies, cursor, s
 
     replay_source(Ticks(), sink, Pacing(compression=60.0), control=control)
 
-`chunks` runs in a thread of its own (`feed`) and is closed when the run ends or seeks, so a generator may release what
-it holds in ``finally``. A source without an end goes on yielding; one that waits for something should wait in short steps.
+`chunks` runs in a thread of its own (`feed`) and is closed when the run ends or seeks, so a generator may release
+what it holds in ``finally``; `seek` and `check` are called from the pacer's thread meanwhile. A source without an end
+goes on yielding; one that waits for something should wait in short steps, for a run ends only when its thread does.
 """
 
 from __future__ import annotations
@@ -54,7 +56,7 @@ class Position:
         skip: Records delivered since the marks.
         stored: Records of the source before the marks, all turns counted.
         arrived: Records delivered before this position, all turns counted; it numbers the records of the stream.
-        cut: Microseconds that ``max_gap`` took out of the schedule so far.
+        shift: Microseconds that ``rebase`` adds to the instants in the records.
         fingerprints: (table, day, fingerprint) of the partitions from the marks up to here.
     """
 
@@ -63,7 +65,7 @@ class Position:
     skip: int = 0
     stored: int = 0
     arrived: int = 0
-    cut: int = 0
+    shift: int = 0
     fingerprints: tuple[tuple[str, str, str], ...] = ()
 
 
@@ -74,8 +76,8 @@ class Chunk:
     Attributes:
         begin: Position of the first record.
         times: Event times in UTC microseconds, shape (n,).
-        due: Their places on the schedule in microseconds, shape (n,), never decreasing, also from chunk to chunk. Usually
-            the event times; a loop, a gap cap, a delivery fault or an arrival rate moves them.
+        due: Their places on the schedule in microseconds, shape (n,), never decreasing, also from chunk to chunk.
+            Usually the event times; a loop, a gap cap, a delivery fault or an arrival rate moves them.
         buffer: The NDJSON bytes.
         offsets: Record i is ``buffer[offsets[i]:offsets[i + 1]]``, newline included; shape (n + 1,).
         notes: Lines for the answer key of the delivery faults, as (record, text), by record.
