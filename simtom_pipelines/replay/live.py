@@ -102,6 +102,7 @@ class LiveSource:
         check_day(self.span.first)
         self._lending = lending or Lending()
         self._decorate = decorate
+        self._follows = request.start_date is None and request.compression is not None
         check_encodable(generator_class(generator).tables[0].polars_schema(config.timezone), table)
 
     @property
@@ -111,9 +112,11 @@ class LiveSource:
 
     @property
     def origin(self) -> int | None:
-        """Place on the schedule that is due at once; None: that of the first record."""
-        follows_the_world = self.request.start_date is None and self.request.compression is not None
-        return self.span.start if follows_the_world else None
+        """Place on the schedule that is due at once; None: that of the first record.
+
+        A stream from now on follows the world's clock: its first record may be due in an hour.
+        """
+        return self.span.start if self._follows else None
 
     @property
     def speed(self) -> float:
@@ -144,6 +147,8 @@ class LiveSource:
     def _chunk(self, block: _Block, at: int, rows: pl.DataFrame, number: int, deliveries: Arrivals) -> Chunk:
         times = rows["timestamp"].to_physical().to_numpy()
         due = times if self.request.compression is not None else deliveries.take(rows.height)
+        if self._follows:  # what a resumed stream missed is due at once
+            due = np.maximum(due, self.span.start)
         mark = Mark(self.table, block.day.isoformat(), block.row + at)
         buffer, offsets = encode(rows if self._decorate is None else self._decorate(rows, number))
         made_of = ((self.table, block.day.isoformat(), block.fingerprint),)
@@ -151,7 +156,7 @@ class LiveSource:
         return Chunk(begin, times, due, buffer, offsets)
 
     def seek(self, moment: date | datetime) -> Position:
-        """Return the position of the first row at or after a moment.
+        """Return the position of the first row at or after a moment; from there on the stream has a clock of its own.
 
         Raises:
             ReplayError: The moment is after the last day, or outside the calendar.
@@ -169,7 +174,7 @@ class LiveSource:
             check_day(day)
         except ValueError as error:
             raise ReplayError(f"seek to {moment}: {error}") from None
-        row = 0
+        row, self._follows = 0, False
         with self._lending.lend(self.generator, self.config) as generator:
             for frame in generator.batches(day):
                 times = frame["timestamp"].to_physical().to_numpy()

@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 import simtom_pipelines
 from simtom_pipelines.datasets import DatasetSpec, load_datasets
 from simtom_pipelines.lake import ParquetLake
-from simtom_pipelines.service import catalogue_routes, control_routes, live_routes, plot_routes, problems
+from simtom_pipelines.service import catalogue_routes, control_routes, live_routes, plot_routes, problems, replay_routes
 from simtom_pipelines.service.catalogue_routes import health
 from simtom_pipelines.service.context import Compat, Context, Service, wants_page
 from simtom_pipelines.service.streams import Streams
@@ -72,6 +72,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(catalogue_routes.router)
     app.include_router(plot_routes.router)
     app.include_router(live_routes.router)
+    app.include_router(replay_routes.router)
     app.include_router(control_routes.router)
 
     @app.get("/", summary="The page, or the health for programs", tags=["operations"], response_model=None)

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from generators import SimtomError
-from simtom_pipelines.replay.control import FASTEST, SLOWEST
 from simtom_pipelines.replay.request import parse_moment
+from simtom_pipelines.replay.timeline import FASTEST, SLOWEST
 from simtom_pipelines.service.context import Context, Service, authorised
 from simtom_pipelines.service.delivery import Delivery
 from simtom_pipelines.service.problems import Problem, json_object, refuse, validated

@@ -31,6 +31,9 @@ QUANTUM_PER_STREAM = 0.000_2
 AHEAD_SECONDS = 1.5
 """The next chunk is made this long before the last record of the one at hand is due."""
 
+FINISHED = "finished"
+"""Why a stream ended that delivered everything."""
+
 _SETTLE_AT = 64
 _KEEP_ALIVE_SECONDS = 15.0
 
@@ -73,6 +76,7 @@ class Delivery:
         speed: Seconds of the schedule in a second; None: as fast as possible.
         origin: Place on the schedule that is due at the beginning; None: that of the first record.
         position: Where to begin.
+        total: Records after which the stream ends, those before `position` counted; None: when the source does.
         threads: Where chunks are made.
         metrics: Counters to fill.
         crowd: Returns the number of streams that run, for the quantum.
@@ -87,6 +91,7 @@ class Delivery:
         speed: float | None,
         origin: int | None,
         position: Position,
+        total: int | None,
         threads: Executor,
         metrics: StreamMetrics,
         crowd: Callable[[], int],
@@ -94,9 +99,8 @@ class Delivery:
         self.ticket, self.framing = ticket, framing
         self._source, self._threads, self._metrics, self._crowd = source, threads, metrics, crowd
         self._loop = asyncio.get_running_loop()
-        self._position, self._speed = position, speed
+        self._position, self._speed, self.total = position, speed, total
         self._anchor, self._origin = self._loop.time(), origin
-        self._fixed = origin is not None  # the schedule follows the world's clock: it began before the first record
         self._paused_at: float | None = None
         self._steps = 0
         self._jump: Position | None = None
@@ -191,8 +195,7 @@ class Delivery:
         try:
             while self._reason is None and await self._pass(write):
                 pass
-            if self._reason is None:
-                self._reason = "finished"
+            self._reason = self._reason or FINISHED
         except asyncio.CancelledError:
             self._reason = self._reason or "cancelled"
             raise
@@ -227,7 +230,7 @@ class Delivery:
         if self._jump is None:
             return False
         self._position, self._jump = self._jump, None
-        self._origin, self._fixed = None, False
+        self._origin = None
         return True
 
     def _interrupted(self) -> bool:
@@ -268,19 +271,17 @@ class Delivery:
             await self._loop.run_in_executor(self._threads, close)
 
     async def _deliver(self, chunk: Chunk, write: Write) -> None:
-        if self._origin is None:  # the schedule begins when the first record is ready: making it is no lateness
-            self._anchor, self._origin = self._moment(), int(chunk.due[0])
         i, count = 0, len(chunk)
-        due, known = self._due(chunk), (self._anchor, self._origin, self._speed)
+        if self.total is not None:
+            count = min(count, self.total - chunk.begin.arrived)
+        due, known = self._due(chunk, 0), self._schedule
         while i < count and not self._interrupted():
-            if (self._anchor, self._origin, self._speed) != known:
-                if self._origin is None:
-                    self._anchor, self._origin = self._moment(), int(chunk.due[i])
-                due, known = self._due(chunk), (self._anchor, self._origin, self._speed)
+            if self._schedule != known:
+                due, known = self._due(chunk, i), self._schedule
             now = self._loop.time()
             if due is None or due[-1] - now < AHEAD_SECONDS:
                 self._ahead()
-            j = self._until(chunk, due, i, now)
+            j = self._until(chunk, due, i, count, now)
             if j == i:
                 await self._sleep(None if self._paused_at is not None else self._next_wake(due, i), write)
                 continue
@@ -291,18 +292,24 @@ class Delivery:
                 if len(self._unsettled) >= _SETTLE_AT:
                     self._settle()
             i = j
+        if self.total is not None and self._position.arrived >= self.total:
+            self.stop(FINISHED)
 
-    def _until(self, chunk: Chunk, due: NDArray[np.float64] | None, i: int, now: float) -> int:
+    @property
+    def _schedule(self) -> tuple[float, int | None, float | None]:
+        return self._anchor, self._origin, self._speed
+
+    def _until(self, chunk: Chunk, due: NDArray[np.float64] | None, i: int, count: int, now: float) -> int:
         """Return the record before which to stop now: everything due, a step, or nothing."""
         if self._paused_at is not None:
-            j = min(i + self._steps, len(chunk))
+            j = min(i + self._steps, count)
             self._steps -= j - i
         elif due is None:
-            j = len(chunk)
+            j = count
         elif now < self._wake + self._quantum():
             return i
         else:
-            j = int(np.searchsorted(due, now, "right"))
+            j = min(int(np.searchsorted(due, now, "right")), count)
         if j > i + 1:
             limit = int(np.searchsorted(chunk.offsets, chunk.offsets[i] + LARGEST_SEND, "right")) - 1
             fits = max(i + 1, min(j, limit))
@@ -318,9 +325,14 @@ class Delivery:
     def _quantum(self) -> float:
         return QUANTUM_SECONDS + QUANTUM_PER_STREAM * self._crowd()
 
-    def _due(self, chunk: Chunk) -> NDArray[np.float64] | None:
-        """Return the moments of the loop's clock at which records are due, shape (n,)."""
-        if self._speed is None or self._origin is None:
+    def _due(self, chunk: Chunk, i: int) -> NDArray[np.float64] | None:
+        """Return the moments of the loop's clock at which records are due, shape (n,).
+
+        Where there is no schedule yet it begins now, with record i: making it is no lateness.
+        """
+        if self._origin is None:
+            self._anchor, self._origin = self._moment(), int(chunk.due[i])
+        if self._speed is None:
             return None
         due: NDArray[np.float64] = self._anchor + (chunk.due - self._origin) / (1e6 * self._speed)
         return due
@@ -370,10 +382,6 @@ class Delivery:
         if not self._unsettled:
             return
         lateness = np.concatenate([done - due for done, due in self._unsettled])
-        if self._fixed:  # rows that were due before the stream began are late by what it took to begin
-            lateness = np.minimum(
-                lateness, np.concatenate([np.full(len(d), t - self.began) for t, d in self._unsettled])
-            )
         self._unsettled.clear()
         self._histogram.add(lateness)
         self._metrics.late(self.ticket.kind, self.ticket.generator, lateness)

@@ -91,7 +91,7 @@ def _check(identity: str) -> str:
 def _place(position: Position, check: str) -> str:
     """Return what the ids of a chunk share: its beginning. Only the last number, records from there, differs."""
     marks = [[mark.table, mark.day, mark.row] for mark in position.marks]
-    shared = [check, marks, position.cycle, position.stored, position.arrived - position.skip, position.cut]
+    shared = [check, marks, position.cycle, position.stored, position.arrived - position.skip, position.shift]
     return base64.urlsafe_b64encode(json.dumps(shared, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
@@ -104,10 +104,12 @@ def place_after(event_id: str, identity: str) -> Position:
     try:
         place, _, skip = event_id.partition(".")
         padded = place + "=" * (-len(place) % 4)
-        check, marks, cycle, stored, arrived, cut = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        numbers = [int(n) for n in (cycle, stored, arrived, cut, skip)]
+        check, marks, cycle, stored, arrived, shift = json.loads(
+            base64.b64decode(padded, altchars=b"-_", validate=True)
+        )
+        numbers = [int(n) for n in (cycle, stored, arrived, skip)]
         found = tuple(Mark(str(table), None if day is None else str(day), int(row)) for table, day, row in marks)
-        if min(numbers) < 0 or max(numbers) >= 2**62:
+        if min(numbers) < 0 or max(numbers) >= 2**62 or not isinstance(shift, int) or abs(shift) >= 2**62:
             raise ValueError
     except (ValueError, TypeError):
         raise ConfigError(
@@ -115,8 +117,8 @@ def place_after(event_id: str, identity: str) -> Position:
         ) from None
     if check != _check(identity):
         raise ConfigError("Last-Event-ID: it belongs to a stream of another request; repeat that request to go on")
-    cycle, stored, arrived, cut, after = numbers
-    return Position(found, cycle=cycle, skip=after, stored=stored, arrived=arrived + after, cut=cut)
+    cycle, stored, arrived, after = numbers
+    return Position(found, cycle=cycle, skip=after, stored=stored, arrived=arrived + after, shift=shift)
 
 
 def underscored(frame: pl.DataFrame, first: int, generator: str) -> pl.DataFrame:

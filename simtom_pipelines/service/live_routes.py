@@ -27,7 +27,8 @@ LastEventId = Annotated[
 
 STREAM_ANSWER: dict[int | str, dict[str, object]] = {
     200: {
-        "description": "One record a line, at its due time; X-Stream-Id names the stream in /streams.",
+        "description": "One record a line, at its due time. X-Stream-Id names the stream in /streams, X-Record-Limit "
+        "is the number of records after which it ends.",
         "content": {
             NDJSON: {"example": '{"timestamp":"2024-11-29T05:00:11.120394Z","record_id":0,"generator":"bnpl"}\n'},
             EVENT_STREAM: {"example": 'id: WyJh.1\ndata: {"timestamp":"2024-11-29T05:00:11.120394Z"}\n\n'},
@@ -89,6 +90,7 @@ async def stream(
         speed=source.speed,
         origin=source.origin,
         position=position,
+        total=wanted.request.total_records,
         asked=wanted.asked,
     )
     headers = {compat.IGNORED_HEADER: ", ".join(wanted.ignored)} if wanted.ignored else {}

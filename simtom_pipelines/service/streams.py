@@ -63,6 +63,7 @@ class Streams:
         speed: float | None,
         origin: int | None,
         position: Position,
+        total: int | None,
         asked: dict[str, Any],
     ) -> Delivery:
         """Make a stream, ready to run.
@@ -89,6 +90,7 @@ class Streams:
             speed=speed,
             origin=origin,
             position=position,
+            total=total,
             threads=self.threads,
             metrics=self.metrics,
             crowd=lambda: len(self._running),
@@ -222,6 +224,8 @@ class StreamAnswer(Response):
         self.status_code, self.background = 200, None
         self.media_type, self.body = delivery.framing.media_type, b""
         fixed = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no", "X-Stream-Id": delivery.ticket.id}
+        if delivery.total is not None:
+            fixed["X-Record-Limit"] = str(delivery.total)
         self.init_headers({**fixed, **(headers or {})})
         with suppress(KeyError):
             del self.headers["content-length"]
