@@ -138,7 +138,10 @@ def show_settings(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("variable", "value", "from", "meaning")
+    table = Table()
+    table.add_column("variable", no_wrap=True)
+    for title in ("value", "from", "meaning"):
+        table.add_column(title, overflow="fold")
     for row in rows:
         table.add_row(row.variable, row.value, row.source, row.description)
     Console().print(table)
