@@ -10,9 +10,10 @@ import numpy as np
 from fastapi import APIRouter, Depends, Query
 from numpy.typing import NDArray
 
-from generators import GeneratorConfig, get_generator
+from generators import GeneratorConfig, generator_class, get_generator
 from generators.base import BaseGenerator, check_day
 from generators.calendar import FIRST_DAY, LAST_DAY
+from simtom_pipelines.service.catalogue_routes import find_dataset
 from simtom_pipelines.service.context import Context, Service, authorised
 from simtom_pipelines.service.problems import refuse, validated
 from simtom_pipelines.service.requests import checked
@@ -28,14 +29,22 @@ _UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"description": "Unknown gener
 
 Seed = Annotated[int | None, Query(description="Seed of every draw.")]
 Volume = Annotated[int | None, Query(description="Rows on an ordinary day.")]
+Dataset = Annotated[str | None, Query(description="Dataset of this generator whose config is taken.")]
 
 
-def _config(service: Context, name: str, seed: int | None, base_daily_volume: int | None) -> GeneratorConfig:
-    from generators import generator_class
-
+def _config(
+    service: Context, name: str, seed: int | None, base_daily_volume: int | None, dataset: str | None
+) -> GeneratorConfig:
+    config_type = generator_class(name).config_type
     given = {"seed": seed, "base_daily_volume": base_daily_volume}
     fields = {key: value for key, value in given.items() if value is not None}
-    return checked(validated(generator_class(name).config_type, fields, where="query"), service.settings)
+    if dataset is not None:
+        spec = find_dataset(service, dataset)
+        if spec.generator != name:
+            raise refuse("dataset", f"{dataset!r} is made by {spec.generator}, not by {name}", dataset, where="query")
+        fields = {**spec.config.model_dump(exclude_unset=True), **fields}
+        return validated(config_type, fields, where="query")
+    return checked(validated(config_type, fields, where="query"), service.settings)
 
 
 @router.get("/{name}/volume", summary="Volume of a year", responses=_UNKNOWN)
@@ -45,9 +54,10 @@ def volume(
     year: Annotated[int, Query(ge=FIRST_DAY.year, le=LAST_DAY.year, description="Calendar year.")] = 2024,
     seed: Seed = None,
     base_daily_volume: Volume = None,
+    dataset: Dataset = None,
 ) -> dict[str, Any]:
     """Return the expected rows of every day of a year, those with the day's noise, and the events that scale them."""
-    config = _config(service, name, seed, base_daily_volume)
+    config = _config(service, name, seed, base_daily_volume, dataset)
     return _volume(name, type(config), config.canonical(), year)
 
 
@@ -77,13 +87,14 @@ def shape(
     day: Annotated[date, Query(description="Which day.")] = date(2024, 11, 29),
     seed: Seed = None,
     base_daily_volume: Volume = None,
+    dataset: Dataset = None,
 ) -> dict[str, Any]:
     """Return the expected and the drawn rows of each quarter hour of a day, by elapsed local time."""
     try:
         check_day(day)
     except ValueError as error:
         raise refuse("day", str(error), str(day), where="query") from None
-    config = _config(service, name, seed, base_daily_volume)
+    config = _config(service, name, seed, base_daily_volume, dataset)
     with service.streams.lending.lend(name, config) as generator:
         plan = generator.plan(day)
         arrivals = plan.arrivals

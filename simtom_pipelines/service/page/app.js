@@ -12,13 +12,13 @@ let turn = 0;
 const FIELDS = {
   generator: [
     { name: "pace", label: "Pace", options: { compression: "Time, compressed", rate: "Records a second" } },
-    { name: "time_compression", label: "Seconds of event time in a second", type: "number", value: 600, pace: "compression", min: 0.1 },
+    { name: "time_compression", label: "Time compression", type: "number", value: 600, pace: "compression", min: 0.1 },
     { name: "rate_per_second", label: "Records a second", type: "number", value: 20, pace: "rate", min: 0.01 },
     { name: "arrival", label: "Gaps", options: { uniform: "Even", poisson: "Poisson" }, pace: "rate", whole: true },
-    { name: "start_date", label: "First day (empty: from now on)", type: "date", value: "2024-11-29" },
+    { name: "start_date", label: "First day; none: now", type: "date", value: "2024-11-29" },
     { name: "end_date", label: "Last day", type: "date", value: "" },
     { name: "seed", label: "Seed", type: "number", value: 0, min: 0 },
-    { name: "base_daily_volume", label: "Rows on an ordinary day", type: "number", value: "", min: 1 },
+    { name: "base_daily_volume", label: "Rows a day", type: "number", value: "", min: 1 },
   ],
   dataset: [
     { name: "start", label: "First day", type: "date", value: "" },
@@ -117,10 +117,17 @@ async function plots() {
   const volume = kind === "dataset"
     ? get(`datasets/${name}/partitions?limit=4000`).then((found) => mine === turn && drawPartitions($("volume"), found.partitions, pick))
     : get(`generators/${generator}/volume?year=${chosen.year}`).then((found) => mine === turn && drawVolume($("volume"), found, chosen.day, pick));
-  const shape = get(`generators/${generator}/shape?day=${chosen.day}`).then((found) => mine === turn && drawShape($("shape"), found));
+  const shape = get(`generators/${generator}/shape?day=${chosen.day}${kind === "dataset" ? `&dataset=${name}` : ""}`).then((found) => mine === turn && drawShape($("shape"), found));
   const tell = (box) => (error) => mine === turn && empty($(box), error.message);
   await Promise.all([volume.catch(tell("volume")), shape.catch(tell("shape"))]);
 }
+
+let wide = 0;
+new ResizeObserver(() => {
+  const now = $("volume").clientWidth;
+  if (chosen.name && wide && now !== wide) plots();
+  wide = now;
+}).observe($("volume"));
 
 const year = (step) => () => {
   chosen.year += step;
@@ -230,7 +237,7 @@ async function tick() {
     const health = await get("health");
     $("health").dataset.state = health.status;
     const megabytes = health.memory_bytes ? ` · ${number(health.memory_bytes / 1e6)} MB` : "";
-    const words = `${health.status} · version ${health.version} · ${number(health.active_streams)} streams${megabytes}`;
+    const words = `${health.status} · version ${health.version} · ${number(health.active_streams)} ${health.active_streams === 1 ? "stream" : "streams"}${megabytes}`;
     if ($("health-text").textContent !== words) $("health-text").textContent = words;
     const streams = await get("streams");
     const shown = [...streams.running.reverse(), ...streams.ended.reverse()].slice(0, 12);

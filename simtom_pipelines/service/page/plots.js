@@ -2,6 +2,7 @@
 
 const NS = "http://www.w3.org/2000/svg";
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const HEIGHT = 250;
 const SPACE = { left: 52, right: 8, top: 22, bottom: 22 };
 
 export const number = (value, digits = 0) =>
@@ -26,8 +27,9 @@ function ticks(most) {
 const short = (value) => (value >= 1e6 ? `${value / 1e6}M` : value >= 1e4 ? `${value / 1e3}k` : number(value, value % 1 ? 1 : 0));
 
 // A frame with axes. `xs` maps an index to pixels, `ys` a value.
-function frame(box, width, height, count, most, label) {
-  const svg = mark("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label });
+function frame(box, count, most, label) {
+  const [width, height] = [Math.max(box.clientWidth, 200), HEIGHT];
+  const svg = mark("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label });
   const xs = (i) => SPACE.left + ((width - SPACE.left - SPACE.right) * i) / count;
   const ys = (v) => height - SPACE.bottom - ((height - SPACE.top - SPACE.bottom) * v) / (most || 1);
   for (const value of ticks(most)) {
@@ -35,7 +37,7 @@ function frame(box, width, height, count, most, label) {
     svg.append(mark("text", { x: SPACE.left - 8, y: ys(value) + 4, "text-anchor": "end" }, short(value)));
   }
   box.replaceChildren(svg);
-  return { svg, xs, ys };
+  return { svg, xs, ys, width, height };
 }
 
 function tip(box, width, count, words, choose) {
@@ -70,10 +72,10 @@ export function dayOf(first, i) {
 
 // The days of a year: expected rows as an area, drawn ones as a line, events as dots with the names of the highest.
 export function drawVolume(box, data, chosen, choose) {
-  const [width, height, count] = [860, 270, data.expected.length];
+  const count = data.expected.length;
   const most = Math.max(...data.drawn, ...data.expected) * 1.02;
   const label = `Rows a day in ${data.year}: between ${number(Math.min(...data.expected))} and ${number(Math.max(...data.expected))} expected`;
-  const { svg, xs, ys } = frame(box, width, height, count, most, label);
+  const { svg, xs, ys, width, height } = frame(box, count, most, label);
   const points = (values) => values.map((v, i) => `${xs(i + 0.5).toFixed(1)},${ys(v).toFixed(1)}`).join(" L");
   svg.append(mark("path", { class: "area", d: `M${xs(0.5)},${ys(0)} L${points(data.expected)} L${xs(count - 0.5)},${ys(0)}Z` }));
   svg.append(mark("path", { class: "line", d: `M${points(data.drawn)}` }));
@@ -88,7 +90,7 @@ export function drawVolume(box, data, chosen, choose) {
   for (const { i, value } of events) svg.append(mark("circle", { class: "event", cx: xs(i + 0.5), cy: ys(value), r: 2.2 }));
   const named = [];
   for (const event of events.sort((a, b) => b.value - a.value)) {
-    if (named.length < 4 && named.every((other) => Math.abs(other.i - event.i) > 40)) named.push(event);
+    if (named.length < 4 && named.every((other) => Math.abs(other.i - event.i) > 45)) named.push(event);
   }
   for (const { i, name, value } of named) {
     const end = i > count * 0.85 ? "end" : "middle";
@@ -109,11 +111,11 @@ export function drawVolume(box, data, chosen, choose) {
 
 // The quarter hours of a day: expected rows as an area, drawn ones as bars.
 export function drawShape(box, data) {
-  const [width, height, count] = [500, 270, data.rows.length];
+  const count = data.rows.length;
   if (!count) return empty(box, "This zone never had this day.");
   const most = Math.max(...data.rows, ...data.expected) * 1.05;
   const total = data.rows.reduce((sum, n) => sum + n, 0);
-  const { svg, xs, ys } = frame(box, width, height, count, most, `${number(total)} rows on ${data.day}, by quarter of an hour`);
+  const { svg, xs, ys, width, height } = frame(box, count, most, `${number(total)} rows on ${data.day}, by quarter of an hour`);
   const steps = data.expected.map((v, i) => `${xs(i).toFixed(1)},${ys(v).toFixed(1)} ${xs(i + 1).toFixed(1)},${ys(v).toFixed(1)}`);
   svg.append(mark("path", { class: "area", d: `M${xs(0)},${ys(0)} L${steps.join(" L")} L${xs(count)},${ys(0)}Z` }));
   data.rows.forEach((n, i) => {
@@ -130,10 +132,10 @@ export function drawShape(box, data) {
 // The stored days of a table: rows as bars.
 export function drawPartitions(box, days, choose) {
   if (!days.length) return empty(box, "No day is stored yet.");
-  const [width, height, count] = [860, 270, days.length];
+  const count = days.length;
   const most = Math.max(...days.map((d) => d.rows)) * 1.05;
   const label = `Rows of ${count} stored days, ${days[0].date} to ${days[count - 1].date}`;
-  const { svg, xs, ys } = frame(box, width, height, count, most, label);
+  const { svg, xs, ys, width, height } = frame(box, count, most, label);
   const gap = count > 300 ? 0 : 0.15;
   const path = days.map((d, i) => `M${xs(i + gap).toFixed(2)},${ys(0)}V${ys(d.rows).toFixed(1)}H${xs(i + 1 - gap).toFixed(2)}V${ys(0)}Z`);
   svg.append(mark("path", { class: "bar", d: path.join("") }));
