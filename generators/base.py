@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property, lru_cache, partial
@@ -20,6 +20,7 @@ from generators.intraday import BIN_MINUTES, DayArrivals, IntradayProfile
 from generators.labels import EVENT_DAY, LAG, OutcomeStore
 from generators.randomness import stream
 from generators.schema import Column, TableSchema
+from generators.streaming import AsyncClock, LoopClock, StreamRequest, live, records
 from generators.volume import VolumeModel
 
 ConfigT = TypeVar("ConfigT", bound=GeneratorConfig)
@@ -132,7 +133,7 @@ class BaseGenerator(ABC, Generic[ConfigT]):
 
     def __init__(self, config: ConfigT | None = None, **fields: Any) -> None:
         if config is not None and fields:
-            config = config.create(**{**config.model_dump(), **fields})
+            config = config.create(**{**config.model_dump(exclude_unset=True), **fields})
         self.config: ConfigT = config if config is not None else self.config_type.create(**fields)  # type: ignore[assignment]
         self._ready = False
 
@@ -290,6 +291,38 @@ class BaseGenerator(ABC, Generic[ConfigT]):
                 held = held.slice(rows)
         if held is not None:
             yield held
+
+    async def stream(
+        self,
+        request: StreamRequest | None = None,
+        *,
+        now: datetime | None = None,
+        clock: AsyncClock | None = None,
+        **fields: Any,
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Yield records as dicts at their due time: the rows of `generate`, handed over by a clock.
+
+        Columns that become known later are null unless the config names a label mode. Days are made in a thread.
+
+        Args:
+            request: How fast, how many, which days.
+            now: Where no first day is given: the instant from which on rows are wanted.
+            clock: What to sleep on; default: the running asyncio loop.
+            fields: Fields of the request: rate_per_second, arrival, time_compression, total_records, start_date,
+                end_date.
+
+        Raises:
+            ConfigError: A field is not allowed, or neither start_date nor now is given.
+            CalendarError: A day is outside the calendar.
+        """
+        if request is None:
+            request = StreamRequest.create(**fields)
+        elif fields:
+            request = StreamRequest.create(**{**request.model_dump(exclude_unset=True), **fields})
+        config = live(self.config)
+        source = self if config is self.config else type(self)(config)
+        async for record in records(source, request, now=now, clock=clock or LoopClock()):
+            yield record
 
     def derive(self, table: str, day: date, start: date | None = None) -> pl.DataFrame:
         """Return the rows of a label table that become known on a day: a pure function of (config, day, start).

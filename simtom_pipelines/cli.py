@@ -1,4 +1,4 @@
-"""The command line: simtom generators | schema | generate | materialize | snapshot | replay | ui.
+"""The command line of simtom: data made, materialized, looked at, replayed, streamed and served.
 
 Nothing heavy is imported before a command runs, so that ``simtom --help`` answers at once.
 """
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from simtom_pipelines.cli_service import add_commands
 from simtom_pipelines.console import FAILED, INTERRUPTED, close_stdout, counting, plural, run, say
 
 if TYPE_CHECKING:
@@ -380,6 +381,11 @@ def _print_plan(plan: Any) -> None:
         typer.echo(f"peak {plan.peak_rate:,.0f} records a second at compression {plan.compression:,.6g}")
     for warning in plan.warnings:
         say(f"warning: {warning}")
+
+
+# -- live streams and the service -------------------------------------------------------------------------------------
+
+add_commands(app)
 
 
 # -- the UI -----------------------------------------------------------------------------------------------------------

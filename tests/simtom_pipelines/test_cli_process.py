@@ -81,7 +81,8 @@ def test_help_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -> Non
         "import sys\nfrom simtom_pipelines.cli import main\n"
         f"sys.argv = ['simtom', *{arguments!r}]\n"
         "try: main()\nexcept SystemExit: pass\n"
-        "heavy = {'dagster', 'polars', 'pyarrow', 'numpy', 'pandas', 'holidays', 'faker', 'fastapi'} & set(sys.modules)\n"
+        "heavy = {'dagster', 'polars', 'pyarrow', 'numpy', 'pandas', 'holidays', 'faker', 'fastapi'}\n"
+        "heavy &= set(sys.modules)\n"
         "print(heavy, file=sys.stderr)\n"
     )
     done = subprocess.run(
