@@ -83,25 +83,26 @@ def hash64(key: np.uint64, counters: NDArray[Any]) -> U64:
 
     Args:
         key: From `hash_key`.
-        counters: (n,) entity numbers, any integer type; negative numbers wrap.
+        counters: Entity numbers of any shape and integer type; negative numbers wrap.
 
     Returns:
-        (n,) well mixed 64-bit words, equal for equal arguments whatever else is in the array.
+        Well mixed 64-bit words of the same shape, equal for equal arguments whatever else is in the array.
         Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators" (OOPSLA 2014).
     """
-    out = np.empty(len(counters), np.uint64)
-    scratch = np.empty(min(len(counters), _HASH_BLOCK), np.uint64)
-    for first in range(0, len(counters), _HASH_BLOCK):  # the passes over a block stay in the cache
+    flat = counters.reshape(-1)
+    out = np.empty(len(flat), np.uint64)
+    scratch = np.empty(min(len(flat), _HASH_BLOCK), np.uint64)
+    for first in range(0, len(flat), _HASH_BLOCK):  # the passes over a block stay in the cache
         x = out[first : first + _HASH_BLOCK]
         shifted = scratch[: len(x)]
-        np.multiply(counters[first : first + _HASH_BLOCK], _GOLDEN, out=x, dtype=np.uint64, casting="unsafe")
+        np.multiply(flat[first : first + _HASH_BLOCK], _GOLDEN, out=x, dtype=np.uint64, casting="unsafe")
         x += key
         x ^= np.right_shift(x, _S30, out=shifted)
         x *= _M1
         x ^= np.right_shift(x, _S27, out=shifted)
         x *= _M2
         x ^= np.right_shift(x, _S31, out=shifted)
-    return out
+    return out.reshape(counters.shape)
 
 
 def hash_lanes(key: np.uint64, counters: NDArray[Any]) -> NDArray[np.uint16]:
