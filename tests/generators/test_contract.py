@@ -56,6 +56,9 @@ def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
 VOLUME = 40
 """Rows a day where a test needs the events of a label table's whole window."""
 
+RARE_VOLUME = 2_000
+"""Rows a day at which the rarest label has rows on every day."""
+
 
 def _tables() -> list[Any]:
     """Every table of every generator but the event tables."""
@@ -82,9 +85,10 @@ def rows_of(generator: BaseGenerator[Any], table: TableSchema, day: date) -> pl.
 
 def test_side_table_alone_equals_side_table_in_any_order(side_table: Any) -> None:
     cls, table = side_table
+    rows = RARE_VOLUME if table.kind == "labels" else VOLUME
     window = days(DAY - timedelta(1), 3)
-    alone = rows_of(cls(base_daily_volume=VOLUME), table, DAY)
-    forward, backward = cls(base_daily_volume=VOLUME), cls(base_daily_volume=VOLUME)
+    alone = rows_of(cls(base_daily_volume=rows), table, DAY)
+    forward, backward = cls(base_daily_volume=rows), cls(base_daily_volume=rows)
     ahead = {day: rows_of(forward, table, day) for day in window}
     back = {day: rows_of(backward, table, day) for day in reversed(window)}
     assert alone.height > 0
@@ -287,14 +291,14 @@ for slice_rows in (generators.base.SLICE_ROWS, 300):
     for name, make in makers.items():
         generator = make(base_daily_volume=700)
         for day in window:
-            show((slice_rows, name, str(day)), pl.concat(list(generator.batches(day, rows=rows))))
+            show(f"{slice_rows} {name} {day}", pl.concat(list(generator.batches(day, rows=rows))))
 for name, make in makers.items():
     small = make(base_daily_volume=40)
     for table in small.tables[1:]:
         for day in window if table.kind == "labels" else ():
-            show((name, table.name, str(day)), small.derive(table.name, day))
+            show(f"{name} {table.name} {day}", small.derive(table.name, day))
         if table.kind == "dimension":
-            show((name, table.name), pl.concat(list(small.dimension(table.name, week, date(2024, 11, 29)))))
+            show(f"{name} {table.name}", pl.concat(list(small.dimension(table.name, week, date(2024, 11, 29)))))
 print(sorted(found))
 """
 
