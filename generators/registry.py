@@ -101,11 +101,14 @@ def check_generator(name: str, cls: type[BaseGenerator[Any]]) -> None:
         raise PluginError(f"generator {name!r}: config_type {cls.config_type!r} is not a GeneratorConfig")
     if not isinstance(cls.revision, int) or cls.revision < 1:
         raise PluginError(f"generator {name!r}: revision {cls.revision!r} is not a positive integer")
+    key = cls.tables[0].primary_key
     for table in cls.tables:
         table.check()
-        if table.kind == "labels" and not set(cls.tables[0].primary_key) <= set(table.names):
-            key = cls.tables[0].primary_key
-            raise PluginError(f"label table {table.name!r} of {name!r} lacks the key of its events, {key}")
+        if table.kind == "labels" and not (key and set(key) <= set(table.names)):
+            raise PluginError(
+                f"generator {name!r}: label table {table.name!r} has columns {table.names}; needed: the key of its "
+                f"events, {list(key) or 'a unique column, which they lack'}"
+            )
     references(cls.tables)
 
 

@@ -70,6 +70,7 @@ def _common(spec: DatasetSpec, table: TableSchema) -> dict[str, Any]:
             "generator": generator.name,
             "schema_version": table.version,
             "config": spec.config.canonical(),
+            **({"window_days": table.window} if table.window else {}),
         },
         "io_manager_key": IO_MANAGER,
     }

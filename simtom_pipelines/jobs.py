@@ -27,7 +27,7 @@ SCHEDULE_HOUR = 1
 
 
 def materialize_job(spec: DatasetSpec) -> Any:
-    """Return the job that makes a dataset's partition of one day, or of a range, and its dimensions."""
+    """Return the job of a dataset's partitions of one day, or of a range: events, then labels and dimensions."""
     return dg.define_asset_job(
         f"{spec.name}_materialize",
         selection=dg.AssetSelection.groups(spec.name),

@@ -26,6 +26,7 @@ def _table_column(column: Column, timezone: str) -> dg.TableColumn:
     rules += [f">= {column.ge:g}"] if column.ge is not None else []
     rules += [f"<= {column.le:g}"] if column.le is not None else []
     rules += [f"format {column.format}"] if column.format else []
+    rules += [f"known {column.known or 'later'}"] if column.known_at is not None else []
     rules += [f"one of {', '.join(column.categories)}"] if column.categories else []
     return dg.TableColumn(
         column.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from datetime import date, timedelta
@@ -13,6 +14,7 @@ import pytest
 
 from bench.draw_volume import TARGET, draw
 from generators import discover_generators, get_generator, registry
+from simtom_pipelines import cli
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 DAY = date(2024, 11, 29)
@@ -63,6 +65,36 @@ def test_readme_lines_print_a_frame() -> None:
     (lines,) = re.findall(r"^```python\n(.*?)^```$", (DOCS.parent / "README.md").read_text(), re.MULTILINE | re.DOTALL)
     done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=True, cwd=DOCS.parent)
     assert "shape: (" in done.stdout
+
+
+@pytest.mark.long
+def test_training_page_shows_what_its_code_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The whole worked example: ten months of purchases, five models; about a minute of one core."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SIMTOM_DATASETS", raising=False)
+    monkeypatch.delenv("SIMTOM_LAKE", raising=False)
+    commands = [line for block in blocks("training.md", "bash") for line in block.splitlines() if " generate " in line]
+    assert len(commands) == 3
+    for command in commands:
+        monkeypatch.setattr("sys.argv", shlex.split(command))
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        assert stopped.value.code in (0, None)
+    capsys.readouterr()
+    (code,) = blocks("training.md", "python")
+    exec(compile(code, "training.md", "exec"), {})
+    (printed,) = [block for block in blocks("training.md", "text") if block.startswith("trained on")]
+    found, shown = (_rows_of_table(text) for text in (capsys.readouterr().out, printed))
+    assert found.keys() == shown.keys()
+    for name, values in shown.items():
+        assert found[name] == pytest.approx(values, abs=0.005), name  # of another version of scikit-learn, too
+
+
+def _rows_of_table(text: str) -> dict[str, list[float]]:
+    lines = [re.split(r"\s{2,}", line.strip()) for line in text.strip().splitlines()[1:]]
+    return {name: [float(value.replace(",", "")) for value in values] for name, *values in lines}
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -231,3 +231,25 @@ def test_cleanup_after_an_error(fresh: PluginRegistry) -> None:
 def test_built_in_generators_import_without_failure() -> None:
     assert "bnpl" in discover_generators()
     assert {name: f.error for name, f in module.registry.failures.items() if name.startswith("generators.")} == {}
+
+
+@pytest.mark.parametrize(
+    "events,needed",
+    [
+        (EVENTS, "a unique column"),
+        (replace(EVENTS, columns=(*EVENTS.columns, Column("row_id", pl.UInt32, "Key.", unique=True))), "'row_id'"),
+    ],
+)
+def test_label_table_without_the_key_of_its_events_is_refused(
+    fresh: PluginRegistry, events: TableSchema, needed: str
+) -> None:
+    labels = TableSchema("labels", "labels", "1.0", (Column("y", pl.Boolean, "y"),), window=3)
+
+    class Labelled(BaseGenerator[Any]):
+        domain, description, tables = "test", "Labels that belong to nothing.", (events, labels)
+
+        def draw(self, batch: Batch) -> pl.DataFrame:
+            raise NotImplementedError
+
+    with pytest.raises(PluginError, match=f"label table 'labels' has columns .*needed: .*{needed}"):
+        fresh.register("labelled", Labelled)

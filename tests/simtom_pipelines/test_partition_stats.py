@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from simtom_pipelines.partition_stats import PartitionStats
+from tests.generators.two_processes import TwoProcessGenerator
 from tests.simtom_pipelines.toy_lake import DAY, SCHEMA, ZONE, frame
 
 
@@ -97,3 +98,19 @@ def test_dimension_has_no_times() -> None:
     stats.observe(frame())
     assert set(stats.result()) == {"rows", "checks"}
     assert set(stats.result()["checks"]) == {"schema", "keys"}
+
+
+def test_key_of_several_columns_is_looked_at_over_all_frames() -> None:
+    reports = TwoProcessGenerator.table("reports")
+    rows = TwoProcessGenerator().derive("reports", DAY)
+
+    def keys(*frames: pl.DataFrame) -> dict[str, Any]:
+        stats = PartitionStats(reports, ZONE, DAY)
+        for one in frames:
+            stats.observe(one)
+        return stats.result()["checks"]["keys"]  # type: ignore[no-any-return]
+
+    other = pl.when(pl.col("grade") == "first").then(pl.lit("second")).otherwise(pl.lit("first"))
+    twins = rows.with_columns(other.cast(rows["grade"].dtype).alias("grade"))
+    assert keys(rows, twins) == {"passed": True, "duplicates": {}}
+    assert keys(rows, rows.tail(2)) == {"passed": False, "duplicates": {"visit_id, grade": 2}}
