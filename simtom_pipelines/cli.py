@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from simtom_pipelines.cli_service import add_commands
-from simtom_pipelines.console import FAILED, INTERRUPTED, close_stdout, counting, plural, run, say
+from simtom_pipelines.console import FAILED, INTERRUPTED, close_stdout, counting, interruptible, plural, run, say
 
 if TYPE_CHECKING:
     from simtom_pipelines.lake import ParquetLake
@@ -159,6 +159,7 @@ def generate(
     if fields:
         spec = replace(spec, config=spec.config.create(**{**spec.config.model_dump(exclude_unset=True), **fields}))
     lake = _lake(config, output)
+    interruptible()
     if table.kind == "dimension":
         spec = replace(spec, start_date=days[0])
         partition = write_dimension(lake, spec, table.name, days[-1], if_exists=if_exists.value)

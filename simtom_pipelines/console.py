@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -36,7 +37,20 @@ def run(app: typer.Typer) -> NoReturn:
         code = _refused(error)
     if code == INTERRUPTED:
         say("simtom: interrupted")
+    if code in (FAILED, INTERRUPTED):
+        leave(code)
     sys.exit(code)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process at once, without taking the interpreter down step by step.
+
+    A query of polars that has failed or was stopped may have threads that still look for Python; finding it half gone
+    they abort the process, and the exit code with it. Whatever had to be closed is closed by now.
+    """
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+    os._exit(code)
 
 
 def _refused(error: Exception) -> int:
@@ -73,6 +87,15 @@ def _show_usage(error: Any) -> None:
 def _usage_error() -> type[Exception]:
     """Return the class of wrong arguments, from click or from typer's own copy of it."""
     return next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+
+def interruptible() -> None:
+    """Let Ctrl-C reach this process as a KeyboardInterrupt; call it once polars is imported.
+
+    polars puts a handler of its own in front of Python's: while a query runs in any thread, Ctrl-C is a matter of that
+    query alone, and one that streams a file to disk ends when the file does.
+    """
+    signal.signal(signal.SIGINT, signal.getsignal(signal.SIGINT))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from simtom_pipelines import console
 from simtom_pipelines.cli import main
 
 ONE_DAY = ("--start", "2024-03-05", "--end", "2024-03-05")
@@ -37,6 +38,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def simtom(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Simtom:
     """Run the command in an empty folder, as its entry point does."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(console, "leave", sys.exit)  # the process that runs the tests goes on
     for name in ("SIMTOM_LAKE", "SIMTOM_DATASETS", "SIMTOM_STORAGE_OPTIONS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DAGSTER_HOME", str(home))

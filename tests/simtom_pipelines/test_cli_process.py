@@ -19,7 +19,7 @@ import pytest
 from generators import get_generator
 
 ROOT = Path(__file__).resolve().parents[2]
-GENEROUS = 20
+GENEROUS = 40
 """Seconds for what should take about one: the machine of a test may be busy."""
 
 
@@ -75,7 +75,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # -- imports ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["generate", "--help"], ["replay", "--help"], ["--version"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["replay", "--help"]])
 def test_help_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
     code = (
         "import sys\nfrom simtom_pipelines.cli import main\n"
@@ -117,6 +117,7 @@ def test_interrupted_generate_tells_what_was_done(tmp_path: Path) -> None:
 
 
 def test_interrupted_day_of_many_slices_leaves_nothing(tmp_path: Path) -> None:
+    """Such a day is one query of polars, which takes half a minute to its end."""
     day = ("--start", "2024-03-05", "--end", "2024-03-05")
     with start(tmp_path, "generate", "bnpl", *day, "--base-daily-volume", "8000000") as process:
         deadline = time.monotonic() + 60
@@ -172,16 +173,6 @@ def test_interrupted_materialize_tells_what_was_done(tmp_path: Path) -> None:
 # -- pipes and terminals ----------------------------------------------------------------------------------------------
 
 
-def test_replay_writes_records_only(stored: Path) -> None:
-    code, out, err = simtom(stored, "replay", "bnpl", "--asap")
-    rows = pl.read_parquet(stored / "lake/bnpl/transactions")
-    records = [json.loads(line) for line in out.splitlines()]
-    assert code == 0
-    assert [r["transaction_id"] for r in records] == rows["transaction_id"].to_list()
-    assert set(records[0]) == set(rows.columns) - {"date"}
-    assert len(err.splitlines()) == 1
-
-
 def test_reader_that_closes_the_pipe(stored: Path) -> None:
     read, write = os.pipe()
     with start(stored, "replay", "bnpl", "--asap", "--loop", "0", stdout=write) as process:
@@ -220,32 +211,26 @@ def on_a_terminal(folder: Path, *arguments: str) -> tuple[int, str]:
     return process.returncode, shown.decode()
 
 
-def test_progress_on_a_terminal_and_silence_in_a_pipe(tmp_path: Path) -> None:
+def test_generate_shows_its_progress_on_a_terminal(tmp_path: Path) -> None:
     arguments = ("generate", "bnpl", "--start", "2024-03-05", "--end", "2024-03-07", "--base-daily-volume", "50")
     code, shown = on_a_terminal(tmp_path, *arguments)
     assert code == 0
     assert "3/3" in shown
     assert "bnpl/transactions" in shown
-    code, out, err = simtom(tmp_path, *arguments)
-    assert (code, out) == (0, "")
-    assert "/3" not in err
-    assert len(err.splitlines()) == 1
 
 
 def test_replay_tells_its_progress_on_a_terminal(stored: Path, tmp_path: Path) -> None:
     output = str(tmp_path / "out.ndjson")
-    code, shown = on_a_terminal(stored, "replay", "bnpl", "--day-in", "1s", "--output", output)
+    code, shown = on_a_terminal(stored, "replay", "bnpl", "--day-in", "700ms", "--output", output)
     assert code == 0
     assert len(shown.splitlines()) >= 2  # a line a second, and the last one
-    code, _, err = simtom(stored, "replay", "bnpl", "--day-in", "1s", "--output", output + "2")
-    assert (code, len(err.splitlines())) == (0, 1)
 
 
 # -- a replayed day is the stored day ---------------------------------------------------------------------------------
 
 
 def test_replayed_day_has_the_stored_rows_in_order_and_scaled_gaps(stored: Path) -> None:
-    """Every record arrives when it is due, by the gaps of the stored day: never early, the median hardly late."""
+    """Records, and nothing else, arrive when they are due by the gaps of the stored day; stderr has the last line."""
     compression = 20_000
     rows = pl.read_parquet(stored / "lake/bnpl/transactions").filter(pl.col("date") == pl.date(2024, 3, 9))
     arrived: list[float] = []
@@ -260,10 +245,13 @@ def test_replayed_day_has_the_stored_rows_in_order_and_scaled_gaps(stored: Path)
             *complete, pending = (pending + chunk).split(b"\n")  # type: ignore[operator]
             lines += complete
             arrived += [now] * len(complete)
-        process.communicate(timeout=60)
-    stored_records = [json.loads(line) for line in lines]
-    assert [r["transaction_id"] for r in stored_records] == rows["transaction_id"].to_list()
-    assert [r["amount"] for r in stored_records] == rows["amount"].to_list()
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert len(err.splitlines()) == 1
+    records = [json.loads(line) for line in lines]
+    assert [r["transaction_id"] for r in records] == rows["transaction_id"].to_list()
+    assert [r["amount"] for r in records] == rows["amount"].to_list()
+    assert list(records[0]) == [name for name in rows.columns if name != "date"]
     instants = rows["timestamp"].dt.epoch("us").to_numpy() / 1e6
     due = (instants - instants[0]) / compression
     late = pl.Series(arrived) - arrived[0] - pl.Series(due)
