@@ -59,7 +59,7 @@ USE: Mapping[int, Use] = {
     ),
     INPATIENT: Use(
         0.3, ((0, 1.6), (3, 0.25), (18, 0.35), (45, 0.95), (65, 1.7), (75, 2.8)),
-        women=1.0, payers=payers.USE["inpatient"], old=1.1,
+        women=1.0, payers=payers.USE["inpatient"], old=1.0,
     ),
 }  # fmt: skip
 """Use of each class; inpatient: medical stays, neither deliveries nor newborns.
