@@ -160,7 +160,7 @@ def test_label_day_alone_equals_label_day_in_a_range() -> None:
     generator = get_generator("patient_records", base_daily_volume=600)
     backward = [generator.derive(OUTCOMES, day) for day in reversed(days)]
     alone = get_generator("patient_records", base_daily_volume=600).derive(OUTCOMES, days[2])
-    assert alone.height > 5
+    assert alone.height > 2
     assert_frame_equal(alone, forward[2])
     for one, other in zip(forward, reversed(backward), strict=True):
         assert_frame_equal(one, other)
