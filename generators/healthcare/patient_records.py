@@ -15,6 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from generators.base import BaseGenerator, Batch, Process, day_number
+from generators.calendar import LAST_DAY
 from generators.healthcare import care_volume, patient_dimensions, patient_ids, patient_tables, payers, stays
 from generators.healthcare.admissions import Admissions
 from generators.healthcare.care_sites import CareSites
@@ -35,6 +36,11 @@ from generators.registry import register_generator
 from generators.volume import VolumeModel
 
 _EPOCH = date(1970, 1, 1).toordinal()
+
+
+def _civil(day: int) -> date:
+    """Return the date of a day; chains are opened in whole chunks, which may reach beyond the calendar."""
+    return min(date.fromordinal(day + _EPOCH), LAST_DAY)
 
 
 @register_generator("patient_records")
@@ -130,8 +136,8 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
             mix=self.mix,
             mean=self._stays_mean,
             rate=self.config.readmission_rate,
-            volume=lambda day: volume.intensity(date.fromordinal(day + _EPOCH)),
-            season=lambda day: self.season(date.fromordinal(day + _EPOCH)),
+            volume=lambda day: volume.intensity(_civil(day)),
+            season=lambda day: self.season(_civil(day)),
         )
 
     @cached_property

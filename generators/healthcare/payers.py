@@ -41,7 +41,7 @@ PAID_AFTER_DAYS = (20, 90)
 USE: dict[str, tuple[float, ...]] = {
     "emergency": (0.55, 1.6, 2.2, 2.0, 1.3),
     "urgent_care": (1.0, 1.0, 1.15, 1.5, 1.2),
-    "inpatient": (0.52, 1.4, 1.9, 1.4, 1.3),
+    "inpatient": (0.60, 1.4, 1.9, 1.4, 1.3),
     "delivery": (0.62, 1.5, 2.1, 0.8, 1.0),
 }
 """Relative use of care under 65 by payer."""

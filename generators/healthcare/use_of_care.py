@@ -35,7 +35,6 @@ class Use:
         women: Factor of women of 15 to 64 years.
         black: Factor of Black patients.
         payers: Factors of payers under 65.
-        old: Factor from 65 years on.
     """
 
     chronic: float
@@ -43,7 +42,6 @@ class Use:
     women: float = 1.35
     black: float = 1.0
     payers: tuple[float, ...] = (1.0,) * 5
-    old: float = 1.0
 
 
 USE: Mapping[int, Use] = {
@@ -59,7 +57,7 @@ USE: Mapping[int, Use] = {
     ),
     INPATIENT: Use(
         0.3, ((0, 1.6), (3, 0.25), (18, 0.35), (45, 0.95), (65, 1.7), (75, 2.8)),
-        women=1.0, payers=payers.USE["inpatient"], old=1.1,
+        women=1.0, payers=payers.USE["inpatient"],
     ),
 }  # fmt: skip
 """Use of each class; inpatient: medical stays, neither deliveries nor newborns.
@@ -100,7 +98,7 @@ def use_table(cls: int, children: float = 1.0) -> F64:
     steps, values = zip(*use.ages, strict=True)
     years = np.arange(MAX_YEARS)
     by_age = np.array(values)[np.searchsorted(steps, years, side="right") - 1]
-    by_age = by_age * np.where(years >= OLD, use.old, 1.0) * np.where(years < ADULT, children, 1.0)
+    by_age = by_age * np.where(years < ADULT, children, 1.0)
     by_sex = np.ones((MAX_YEARS, 2))
     by_sex[WOMEN_AGES[0] : WOMEN_AGES[1], 1] = use.women
     by_payer = np.where((years < OLD)[:, None], np.array(use.payers), 1.0)
