@@ -185,7 +185,7 @@ def test_transactions_are_unique_whatever_their_source() -> None:
 
 def test_fraud_changes_its_tastes() -> None:
     def distance(**fields: object) -> float:
-        generator = get_generator("credit_cards", base_daily_volume=150_000, **fields)
+        generator = get_generator("credit_cards", base_daily_volume=100_000, **fields)
         mixes = []
         for first in (date(2024, 2, 1), date(2024, 8, 1)):
             frame = overlays(generator, first, 7)

@@ -88,7 +88,8 @@ def test_cardholders_dispute_purchases_of_their_own(events: pl.DataFrame, labels
     assert set(own["mcc"].unique()) <= {"5815", "5816", "4899", "5999"}
     assert own["is_approved"].all()
     assert not own["is_recurring"].any()
-    assert 0.78 <= mean(reports["is_fraud"] == reports["label_fraud"]) <= 0.97
+    # 0.84 expected; the fraud of twelve days comes from some 65 episodes, so five standard deviations are 0.15.
+    assert mean(reports["is_fraud"] == reports["label_fraud"]) == pytest.approx(0.84, abs=0.15)
     charged = labels.filter(pl.col("label_event") == "chargeback")
     assert set(charged["chargeback_reason"].unique()) >= {"fraud_cnp", "fraud_cp"}
     honest = charged.filter(~pl.col("label_fraud"))
@@ -111,10 +112,12 @@ def test_labels_mature(events: pl.DataFrame, labels: pl.DataFrame) -> None:
 
 def test_a_day_alone_equals_the_day_in_a_range(generator: BaseGenerator) -> None:  # type: ignore[type-arg]
     day = FIRST + timedelta(9)
-    alone = get_generator("credit_cards", base_daily_volume=600)
-    ranged = get_generator("credit_cards", base_daily_volume=600)
-    frames = {d: ranged.derive("fraud_labels", d) for d in (day + timedelta(3), day - timedelta(2), day)}
-    assert_frame_equal(alone.derive("fraud_labels", day), frames[day])
+    alone = get_generator("credit_cards", base_daily_volume=2_000)
+    ranged = get_generator("credit_cards", base_daily_volume=2_000)
+    start = day - timedelta(40)
+    frames = {d: ranged.derive("fraud_labels", d, start) for d in (day + timedelta(3), day - timedelta(2), day)}
+    assert_frame_equal(alone.derive("fraud_labels", day, start), frames[day])
+    assert frames[day].height > 0
     table = alone.table("fraud_labels")
     assert frames[day].schema == table.polars_schema(alone.config.timezone)
     assert table.violations(frames[day]) == []
