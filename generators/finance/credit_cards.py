@@ -226,12 +226,9 @@ class CreditCardsGenerator(BaseGenerator[CreditCardsConfig]):
             for number, (code, _) in enumerate(self.config.residents)
         }
         reissues = self.compromises.reissues(day.year)
-        parts = [
-            self.subscriptions.sales(day, cumulative, reissues),
-            self.fraud_rows.sales(day),
-            self.fraud_rows.visits(day),
-        ]
-        return pl.concat([self.renderer.frame(part, day, with_time=True) for part in parts])
+        recurring = self.subscriptions.sales(day, cumulative, reissues)
+        sales = recurring.joined(self.fraud_rows.sales(day)).joined(self.fraud_rows.visits(day))
+        return self.renderer.frame(sales, day, with_time=True)
 
     def _arrivals(self, profile: IntradayProfile, start: int, end: int) -> tuple[F64, F64]:
         if self.config.arrival_pattern in (ArrivalPattern.uniform, ArrivalPattern.poisson):

@@ -214,20 +214,19 @@ class Merchants:
         words = hash64(key, (customer * 64 + category) * FAVOURITES + choice)
         return np.where(explore >= round((1.0 - EXPLORE) * LANES), fresh, words)
 
-    def on_day(self, day: int) -> MerchantDay:
-        """Return the merchants in all slots on a day."""
+    def shown(self, slot: NDArray[np.int32], day: int) -> tuple[U16, U32]:
+        """Return (Arrow views of the ids, numbers of the names) of the merchants in (n,) slots on a day."""
+        if len(slot) < len(self.slots.category):
+            found = self.of(self.pool.occupants(slot.astype(np.int64), day).entity)
+            return found.views, found.name
         cache: dict[int, MerchantDay] = self.__dict__.setdefault("_days", {})
         if day not in cache:
-            if len(cache) >= 4:
-                cache.pop(next(iter(cache)))
-            cache[day] = self._made(self.pool.occupants(np.arange(len(self.slots.category)), day).entity)
-        return cache[day]
+            cache.clear()
+            cache[day] = self.of(self.pool.occupants(np.arange(len(self.slots.category)), day).entity)
+        return cache[day].views[slot], cache[day].name[slot]
 
-    def of(self, entities: I64) -> MerchantDay:
+    def of(self, entity: I64) -> MerchantDay:
         """Return what is shown of (n,) merchants."""
-        return self._made(entities)
-
-    def _made(self, entity: I64) -> MerchantDay:
         lanes = hash_lanes(hash_key(self.seed, self.generator, "merchant"), entity)
         slot = entity % len(self.slots.category)
         name = self.slots.category[slot] * np.int32(NAMES_PER_CATEGORY) + (lanes[0] % NAMES_PER_CATEGORY)

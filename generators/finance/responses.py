@@ -48,7 +48,7 @@ CODE_SHARES = {
 }  # fmt: skip
 """Shares among declines that are neither outages nor stolen cards."""
 CP_FACTORS = {"05": 0.75, "14": 0.1, "54": 0.7, "82": 0.0, "N7": 0.0, "1A": 0.0}
-CNP_FACTORS = {"05": 1.1, "14": 1.35, "82": 1.35, "N7": 1.35}
+CNP_FACTORS = {"05": 1.1, "14": 1.6, "82": 1.95, "N7": 1.95}
 RECURRING_FACTORS = {"54": 4.0, "82": 0.0, "N7": 0.0, "65": 0.3, "61": 0.5}
 LARGE_FROM, LARGE_FACTOR = 250.0, 5.0
 """Amount in USD from which code 61 is more likely."""
@@ -73,7 +73,7 @@ def _code_picks(channel: int, recurring: bool, late: bool, sca: bool) -> U8:
             for code, factor in factors.items():
                 shares[code] *= factor
             shares["51"] *= LATE_FUNDS if late else EARLY_FUNDS
-            shares["61"] *= LARGE_FACTOR if large else 0.8
+            shares["61"] *= LARGE_FACTOR if large else 0.92
             shares["57"] *= BARRED_FACTOR if barred else 0.8
             if sca and channel == mcc.CNP:
                 shares["1A"] *= 8.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -95,6 +95,16 @@ class Sales:
     fraud: U8
     episode: I64
 
+    def joined(self, other: Sales) -> Sales:
+        """Return these rows and others after them."""
+        pairs = {f.name: (getattr(self, f.name), getattr(other, f.name)) for f in fields(self)}
+        return Sales(
+            **{
+                name: one.joined(two) if isinstance(one, Customers | Homes) else np.concatenate([one, two], axis=-1)
+                for name, (one, two) in pairs.items()
+            }
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Renderer:
@@ -166,7 +176,8 @@ class Renderer:
         }
 
     def _places(self, sales: Sales, day: int) -> dict[str, Any]:
-        place, shown, slots = areas(), self.merchants.on_day(day), self.merchants.slots
+        place, slots = areas(), self.merchants.slots
+        views, name = self.merchants.shown(sales.merchant, day)
         present = sales.channel == mcc.CP
         return {
             "home_country": sales.who.country,
@@ -174,8 +185,8 @@ class Renderer:
             "home_postal3": postal_text(place.postal[sales.home.area]),
             "home_lat": sales.home.lat,
             "home_lon": sales.home.lon,
-            "merchant_id": inline_text(shown.views[sales.merchant]),
-            "merchant_name": self.names.gather(shown.name[sales.merchant]),
+            "merchant_id": inline_text(views),
+            "merchant_name": self.names.gather(name),
             "merchant_country": slots.country[sales.merchant],
             "merchant_lat": _nullable(sales.lat, present),
             "merchant_lon": _nullable(sales.lon, present),
