@@ -21,8 +21,8 @@ from simtom_pipelines.datasets import DatasetSpec
 from simtom_pipelines.lake import ParquetLake
 from simtom_pipelines.materialize import write_days
 from simtom_pipelines.replay import ReplayReport, ReplayRequest, StdoutSink, replay
-from simtom_pipelines.replay.stored import StoredSource
 from simtom_pipelines.replay.source import Position
+from simtom_pipelines.replay.stored import StoredSource
 
 DAY = date(2024, 11, 13)
 DAILY = 200_000

@@ -135,6 +135,9 @@ class ListSink:
         self.clock.advance(self.delay)
         return j - i
 
+    def poll(self) -> None:
+        self.flush()
+
     def flush(self) -> None:
         self._acked = len(self.records) - self._base
 
