@@ -12,9 +12,10 @@ from generators.errors import SimtomError
 from generators.registry import generator_class
 from simtom_pipelines.datasets import DatasetSpec
 from simtom_pipelines.replay import (
-    FileSink,
     ReplayReport,
     ReplayRequest,
+    Sink,
+    open_sink,
     parse_duration,
     parse_moment,
     parse_time_of_day,
@@ -58,10 +59,13 @@ class ReplayConfig(dg.Config):
     """A replay as run config; the fields are those of `simtom replay`."""
 
     dataset: str = Field(description="Dataset, for example bnpl, or table, for example bnpl/transactions.")
-    output: str = Field(description="NDJSON file that records are appended to.")
+    output: str = Field(
+        description="NDJSON file that records are appended to, or kafka://, redis://, nats://, http:// (docs/sinks)."
+    )
     if_exists: Literal["append", "overwrite", "error"] = Field(
         default="append", description="What to do with an output file that exists."
     )
+    sink_options: dict[str, str] = Field(default={}, description="Options of the sink, for example key: customer_id.")
     start: str | None = Field(default=None, description="First date or instant; default: the first stored day.")
     end: str | None = Field(
         default=None,
@@ -85,6 +89,11 @@ class ReplayConfig(dg.Config):
     )
     allow_missing: bool = Field(default=False, description="Pass over days that are not in the lake.")
     chunk_rows: int | None = Field(default=None, description="Rows encoded at a time; default: chosen by the rate.")
+
+    def sink(self) -> Sink:
+        """Return the sink; SinkError where the output or an option cannot be used."""
+        if_exists = None if self.if_exists == "append" else self.if_exists  # the default, and not every sink's option
+        return open_sink(self.output, **{"if_exists": if_exists, **self.sink_options})  # type: ignore[arg-type]
 
     def request(self, events: dict[str, str]) -> ReplayRequest:
         """Return the request.
@@ -142,12 +151,12 @@ def replay_job(specs: dict[str, DatasetSpec]) -> dg.JobDefinition:
     """Return the job ``replay`` with its one op."""
     events = {name: generator_class(spec.generator).tables[0].name for name, spec in specs.items()}
 
-    @dg.op(name="replay_stream", description="Replay stored days as a timed stream into an NDJSON file.")
+    @dg.op(name="replay_stream", description="Replay stored days as a timed stream into a file or a message system.")
     def replay_op(context: dg.OpExecutionContext, config: ReplayConfig, lake: LakeResource) -> None:
         try:
             report = replay(
                 config.request(events),
-                FileSink(config.output, config.if_exists),
+                config.sink(),
                 lake=lake.open(),
                 on_progress=lambda progress: context.log.info(progress.line()),
             )
