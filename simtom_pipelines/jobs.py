@@ -13,9 +13,10 @@ from generators.errors import SimtomError
 from generators.registry import generator_class
 from simtom_pipelines.datasets import DatasetSpec
 from simtom_pipelines.replay import (
-    FileSink,
     ReplayReport,
     ReplayRequest,
+    Sink,
+    open_sink,
     parse_duration,
     parse_faults,
     parse_moment,
@@ -64,7 +65,7 @@ class ReplayConfig(dg.Config):
     dataset: str = Field(description="Dataset, for example bnpl, or table, for example bnpl/transactions.")
     also: list[str] = Field(default=[], description="Further datasets or tables, merged with the first by event time.")
     output: str = Field(
-        description="NDJSON file that records are appended to, or kafka://, redis://, nats://, http:// as in docs/sinks."
+        description="NDJSON file that records are appended to, or kafka://, redis://, nats://, http:// (docs/sinks)."
     )
     if_exists: Literal["append", "overwrite", "error"] = Field(
         default="append", description="What to do with an output file that exists."
@@ -193,12 +194,12 @@ def replay_job(specs: dict[str, DatasetSpec]) -> dg.JobDefinition:
     """Return the job ``replay`` with its one op."""
     events = {name: generator_class(spec.generator).tables[0].name for name, spec in specs.items()}
 
-    @dg.op(name="replay_stream", description="Replay stored days as a timed stream into an NDJSON file.")
+    @dg.op(name="replay_stream", description="Replay stored days as a timed stream into a file or a message system.")
     def replay_op(context: dg.OpExecutionContext, config: ReplayConfig, lake: LakeResource) -> None:
         try:
             report = replay(
                 config.request(events),
-                FileSink(config.output, config.if_exists),
+                config.sink(),
                 lake=lake.open(),
                 on_progress=lambda progress: context.log.info(progress.line()),
             )
