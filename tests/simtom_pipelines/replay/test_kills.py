@@ -20,17 +20,17 @@ from tests.simtom_pipelines.replay.folder import FIRST, FolderLake, ListSink, da
 
 TABLES = ("shop/orders", "bank/payments")
 FAULTS = Faults(late=0.05, duplicate=0.05, out_of_order=0.05, corrupt=0.05, seed=3)
-SECONDS = 3.0
-"""Wall time of the whole replay, were it left alone."""
+SECONDS = 0.6
+"""Wall time between two kills on average: longer than the cursor takes to move, or nothing would ever be done."""
 
 SCRIPT = f"""
 import sys
 from pathlib import Path
 from simtom_pipelines.replay import Faults, FileSink, ReplayRequest, StdoutSink, replay
 from tests.simtom_pipelines.replay.folder import FolderLake
-lake, out, folder, faulty = sys.argv[1:]
+lake, out, folder, faulty, day_in = sys.argv[1:]
 request = ReplayRequest(
-    "shop", "orders", also={TABLES[1:]!r}, day_in={SECONDS / 2}, cursor=Path(folder, "cursor"),
+    "shop", "orders", also={TABLES[1:]!r}, day_in=float(day_in), cursor=Path(folder, "cursor"),
     faults={FAULTS!r} if faulty == "True" else None, answer_key=Path(folder, "key") if faulty == "True" else None,
 )
 replay(request, StdoutSink() if out == "-" else FileSink(out), lake=FolderLake(Path(lake)))
@@ -71,7 +71,7 @@ def undisturbed(lake: FolderLake, faulty: bool, folder: Path) -> list[bytes]:
     return sink.lines
 
 
-def run_and_kill(lake: FolderLake, folder: Path, to: str, faulty: bool, size: int, delay: float) -> None:
+def run_and_kill(lake: FolderLake, folder: Path, to: str, faulty: bool, day_in: str, size: int, delay: float) -> None:
     """Run the replay in another process and kill it a moment after it brought so many bytes, where it has not ended.
 
     The consumer of a pipe is a third process, which outlives the replay and reads what the kernel holds.
@@ -120,13 +120,14 @@ def test_nothing_is_lost_whenever_it_is_killed(
 ) -> None:
     whole = undisturbed(lake, faulty, tmp_path / "whole")
     draw = stream(kills, "kills", to)
-    mean = sum(map(len, whole)) / kills
+    mean, day_in = sum(map(len, whole)) / kills, str(kills * SECONDS / 2)
     out, reached, places = tmp_path / "out", 0, []
     out.touch()
     for run in range(kills + 1):
         begin = out.stat().st_size
         if run < kills:
-            run_and_kill(lake, tmp_path, to, faulty, int(draw.uniform(1, mean)), float(draw.uniform(0.0, 0.03)))
+            size, delay = int(draw.uniform(1, 2 * mean)), float(draw.uniform(0.0, 0.03))
+            run_and_kill(lake, tmp_path, to, faulty, day_in, size, delay)
         else:
             replay(request(faulty, tmp_path), FileSink(out), lake=lake)
         data = out.read_bytes()
