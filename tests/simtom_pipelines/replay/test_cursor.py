@@ -183,23 +183,6 @@ def ids_of(out: Path) -> list[str]:
     return [json.loads(line)["id"] for line in out.read_bytes().split(b"\n")[:-1]]
 
 
-def test_kill_9_and_resume_delivers_at_least_once_in_order(lake: FolderLake, tmp_path: Path) -> None:
-    out, cursor = tmp_path / "out.ndjson", tmp_path / "cursor.json"
-    with start(lake, out, cursor, 1.5) as process:
-        wait_for(out, 60_000, process)
-        process.kill()
-    assert process.returncode == -signal.SIGKILL
-    kept = len(ids_of(out))
-    with out.open("ab") as file:
-        file.write(b'{"id": "half')
-    replay(request(cursor, day_in=0.01), FileSink(out), lake=lake)
-    found, expected = ids_of(out), stored_ids(lake)
-    assert 0 < kept < len(expected)
-    again = expected.index(found[kept])
-    assert again <= kept
-    assert found == expected[:kept] + expected[again:]
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_ends_exactly_and_resumes_without_a_double(lake: FolderLake, tmp_path: Path, number: int) -> None:
     out, cursor = tmp_path / "out.ndjson", tmp_path / "cursor.json"

@@ -22,6 +22,7 @@ UP, DOWN, RIGHT = b"\x1b[A", b"\x1b[B", b"\x1b[C"
 
 def test_each_key_does_what_the_help_says() -> None:
     control = ReplayControl()
+    assert press(UP, control) is None  # nothing runs yet, so there is no speed
     control.began(60.0)
     assert press(b" ", control) == "paused"
     assert control.paused
@@ -84,18 +85,22 @@ def test_keys_in_a_terminal_steer_a_replay(terminal: tuple[int, int], tmp_path: 
         [sys.executable, "-c", code, str(lake.root), str(tmp_path / "out")],
         stdin=slave, stdout=subprocess.PIPE, text=True, env=environment,
     )  # fmt: skip
+    timer = threading.Timer(60.0, process.kill)
+    timer.start()
     with process:
         assert process.stdout is not None
         assert process.stdout.readline() == "steered True\n"
-        os.write(master, b"ss" + RIGHT + UP)  # at once, as a held key comes
-        assert process.stdout.readline() == "compression 1.1\n"
+        os.write(master, b"ss" + RIGHT)  # at once, as a held key comes
         wait_for_lines(tmp_path / "out", 3, process)
+        os.write(master, UP)
+        assert process.stdout.readline() == "compression 1.1\n"
         os.write(master, b"  ")
         assert process.stdout.readline() == "resumed\n"
         assert process.stdout.readline() == "paused\n"
         assert len((tmp_path / "out").read_bytes().splitlines()) == 3
         os.write(master, b"ss")
         assert process.stdout.readline() == "emitted 5\n"
+    timer.cancel()
     assert process.returncode == 0
     assert termios.tcgetattr(slave) == before
 
