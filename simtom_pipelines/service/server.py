@@ -33,7 +33,8 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
-        self._app, self._loop = app, asyncio.new_event_loop()
+        self._app = app
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until stopped."""
@@ -43,7 +44,8 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End the streams on SIGINT and SIGTERM; a second SIGINT ends the process at once."""
         super().handle_exit(sig, frame)
-        self._loop.call_soon_threadsafe(self._end_streams, signal.Signals(sig).name)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._end_streams, signal.Signals(sig).name)
 
     def _end_streams(self, name: str) -> None:
         log.info("stopping", signal=name)
