@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -42,6 +43,11 @@ class Service:
     port: int
     client: httpx.Client
     streams: Streams
+    loop: asyncio.AbstractEventLoop
+
+    def end(self) -> None:
+        """End the streams, as a signal does."""
+        self.loop.call_soon_threadsafe(self.streams.stop_all, "the service is ending")
 
     @property
     def url(self) -> str:
@@ -81,9 +87,11 @@ def serving(folder: Path, **fields: Any) -> Iterator[Service]:
     token = {"Authorization": f"Bearer {fields['token']}"} if "token" in fields else {}
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=token, timeout=30) as client:
-            yield Service(port, client, app.state.context.streams)
+            assert server.loop is not None
+            service = Service(port, client, app.state.context.streams, server.loop)
+            yield service
     finally:
-        app.state.context.streams.stop_all("the test is over")
+        service.end()
         server.should_exit = True
         thread.join(30)
         assert not thread.is_alive()
@@ -117,6 +125,6 @@ def raw(port: int, path: str, body: dict[str, Any]) -> socket.socket:
     """Return a connection on which a stream was asked for, for clients that misbehave."""
     connection = socket.create_connection(("127.0.0.1", port))
     content = json.dumps(body)
-    head = f"POST {path} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
-    connection.sendall((head + content).encode())
+    head = ["POST " + path + " HTTP/1.1", "Host: test", "Content-Type: application/json"]
+    connection.sendall("\r\n".join([*head, f"Content-Length: {len(content)}", "", content]).encode())
     return connection
