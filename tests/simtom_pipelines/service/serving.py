@@ -71,9 +71,9 @@ class Service:
 
 
 @contextmanager
-def serving(folder: Path, **fields: Any) -> Iterator[Service]:
+def serving(folder: Path, datasets: str = DATASETS, **fields: Any) -> Iterator[Service]:
     """Run a service over a folder."""
-    (folder / "datasets.yaml").write_text(DATASETS)
+    (folder / "datasets.yaml").write_text(datasets)
     paths = {"lake": str(folder / "lake"), "datasets": folder / "datasets.yaml"}
     settings = Settings(**{"port": 0, **paths, **fields})
     app = create_app(settings)

@@ -124,7 +124,7 @@ def test_records_come_at_their_place_and_never_early(speed: float) -> None:
         await world.delivery.run(world.write)
         late = np.array(world.moments) - np.arange(3_600) / speed
         assert world.numbers == list(range(3_600))
-        assert late.min() >= 0
+        assert late.min() >= -1e-12
         assert late.max() <= QUANTUM + 1e-6
         assert world.delivery.reason == "finished"
 
@@ -136,7 +136,7 @@ def test_dense_records_share_a_write_and_keep_the_schedule() -> None:
         world = World(Ticks(5_000, gap=10))
         await world.delivery.run(world.write)
         late = np.array(world.moments) - np.arange(5_000) * 1e-5
-        assert late.min() >= 0
+        assert late.min() >= -1e-12
         assert late.max() <= 2 * QUANTUM
         assert len(set(world.moments)) < 150
 
