@@ -254,7 +254,18 @@ def replay(
     fault_delay: Annotated[str, typer.Option(help="Longest delay of late and duplicate, event time.")] = "10m",
     answer_key: Annotated[Path | None, typer.Option(help="File that lists every injected fault.")] = None,
     # where to
-    output: Annotated[str, typer.Option(help="NDJSON file, or - for stdout.")] = "-",
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "--to",
+            help="Where to: - for stdout, a file, kafka://, redis://, nats://, http://; see docs/sinks.",
+        ),
+    ] = "-",
+    sink_options: Annotated[
+        list[str] | None,
+        typer.Option("--sink-option", metavar="KEY=VALUE", help="An option of the sink; repeatable."),
+    ] = None,
     cursor: Annotated[Path | None, typer.Option(help="File to resume from and keep current.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be replayed, and stop.")] = False,
     lake: LakeOption = None,
@@ -294,7 +305,9 @@ def replay(
     if dry_run:
         _print_plan(engine.plan(request, store))
         return
-    _run_replay(request, store, engine.StdoutSink() if output == "-" else engine.FileSink(output), start_paused)
+    options = engine.parse_sink_options(sink_options or [])
+    zone = str(options.pop("zone", found[0][0].config.timezone))
+    _run_replay(request, store, engine.open_sink(output, zone=zone, **options), start_paused)
 
 
 def _run_replay(request: Any, store: ParquetLake, sink: Any, paused: bool) -> None:
@@ -315,8 +328,11 @@ def _run_replay(request: Any, store: ParquetLake, sink: Any, paused: bool) -> No
             report = engine.replay(
                 request, sink, lake=store, control=control, on_progress=on_progress, owns_process=True
             )
-    except engine.SinkClosed as error:
-        close_stdout()
+    except engine.SinkError as error:
+        if isinstance(error, engine.SinkClosed):
+            close_stdout()
+        if error.report is not None and error.report.emitted:
+            say(error.report.line())
         say(f"simtom: {error}")
         raise typer.Exit(FAILED) from None
     say(report.line())

@@ -31,17 +31,14 @@ class AnswerKey:
 
     def _open(self, arrived: int) -> BinaryIO:
         try:
-            fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
-            file = os.fdopen(fd, "r+b")
-            keep = 0
-            for line in file:
-                if not line.endswith(b"\n"):
-                    break  # half a line of a run that was killed
-                if int(json.loads(line)["arrived"]) >= arrived:
-                    break
-                keep += len(line)
-            file.seek(keep)
-            file.truncate()
+            file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
+            try:
+                keep = _kept(file, arrived)
+                file.seek(keep)
+                file.truncate()
+            except BaseException:
+                file.close()
+                raise
         except OSError as error:
             raise ReplayError(f"answer_key {self.path} cannot be written: {error}") from error
         except (ValueError, TypeError, KeyError) as error:
@@ -69,3 +66,13 @@ class AnswerKey:
             self._file.flush()
         except OSError as error:
             raise ReplayError(f"answer_key {self.path} cannot be written: {error}") from error
+
+
+def _kept(file: BinaryIO, arrived: int) -> int:
+    """Return the bytes of the entries of records before `arrived`; half a line of a killed run is not among them."""
+    keep = 0
+    for line in file:
+        if not line.endswith(b"\n") or int(json.loads(line)["arrived"]) >= arrived:
+            break
+        keep += len(line)
+    return keep

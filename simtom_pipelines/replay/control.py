@@ -63,6 +63,7 @@ class ReplayControl:
         self._asked: float | None = 0.0
         self._seek: date | datetime | None = None
         self._changes = 0
+        self._begun = False
         self._compression: float | None = None
         self._report: ReplayReport | None = None
         self._refusal: str | None = None
@@ -145,6 +146,11 @@ class ReplayControl:
         return self._compression
 
     @property
+    def begun(self) -> bool:
+        """Whether the run began, so that the speed is known."""
+        return self._begun
+
+    @property
     def stopped(self) -> bool:
         """Whether `stop` was called."""
         return self._stop.is_set()
@@ -186,6 +192,7 @@ class ReplayControl:
     def began(self, compression: float | None) -> None:
         """Note the speed at which the run begins."""
         with self._lock:
+            self._begun = True
             if self._asked == 0.0:
                 self._compression = compression
 

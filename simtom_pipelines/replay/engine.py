@@ -119,6 +119,8 @@ def replay_source(
     if control is not None and stop is not None and stop is not control.stop_event:
         raise ReplayError("stop and control are both given; give ReplayControl(stop=stop) alone")
     stop = control.stop_event if control is not None else stop or threading.Event()
+    if control is not None:
+        control.began(pacing.compression)
     try:
         found = None if cursor is None else cursors.load(cursor)
         if found is not None and cursor is not None:
@@ -170,8 +172,6 @@ class _Run:
             self.pacing, self.sink, self.clock, self.stop, self.control, self.statistics, self.tracker,
             self.housekeeping, self.note, self.source.seek,
         )  # fmt: skip
-        if self.control is not None:
-            self.control.began(self.pacing.compression)
         exhausted, position = False, self._beginning.position
         try:
             self.sink.open(self.stop)
@@ -213,7 +213,7 @@ class _Run:
         if self.path is None:
             self.tracker.position(self.tracker.total)  # nobody asks, but the list must not grow
         else:
-            self.sink.flush()
+            self.sink.poll()
             self.save(self._reached(finished=False), durable=False)
         if self.control is not None:
             self.report()

@@ -6,7 +6,9 @@ import json
 import re
 from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from simtom_pipelines.replay.errors import ReplayError
 
@@ -39,6 +41,19 @@ def predicate(filters: Sequence[str], tables: Sequence[str], table: str, schema:
     return whole
 
 
+def passing(frame: pl.DataFrame, condition: pl.Expr) -> NDArray[np.bool_]:
+    """Return which rows fulfil a predicate, shape (n,); what is unknown (null) does not.
+
+    Raises:
+        ReplayError: A value cannot be computed, for example a text that is no number.
+    """
+    try:
+        found: NDArray[np.bool_] = frame.select(condition.fill_null(False).alias("passes"))["passes"].to_numpy()
+    except pl.exceptions.PolarsError as error:
+        raise ReplayError(f"a filter cannot be computed for every row: {_line(error)}") from None
+    return found
+
+
 def _scope(text: str, tables: Sequence[str]) -> tuple[str, str | None]:
     """Return the expression and the table that it is for; None: every table."""
     match = _SCOPED.fullmatch(text)
@@ -67,7 +82,7 @@ def _parse(text: str, table: str, schema: pl.Schema) -> pl.Expr:
             "columns of the row itself"
         )
     try:
-        (dtype,) = pl.LazyFrame(schema=schema).select(expression.alias("passes")).collect_schema().values()
+        (dtype,) = pl.DataFrame(schema=schema).clear(1).select(expression.alias("passes")).dtypes  # on a row of nulls
     except pl.exceptions.PolarsError as error:
         raise ReplayError(f"filter {text!r} does not fit {table}: {_line(error)}") from None
     if dtype != pl.Boolean:

@@ -122,9 +122,7 @@ class _Injector:
         notes: dict[int, dict[str, object]] = {}
         for place, k in enumerate(order.tolist()):
             if k >= len(stays):
-                held = freed[k - len(stays)]
-                if slots[k - len(stays)] > held.number:
-                    notes[place] = held.note
+                notes[place] = freed[k - len(stays)].note
             elif int(stays[k]) in spoilt:
                 notes[place] = spoilt[int(stays[k])][2]
         buffer, offsets = gather([chunk.buffer, memoryview(b"".join(lines))], which[order], starts[order], ends[order])

@@ -60,6 +60,8 @@ def press(key: bytes, control: ReplayControl) -> str | None:
         control.step()
         return None
     if key in (_UP, _DOWN):
+        if not control.begun:
+            return None
         control.scale(SPEED_STEP if key == _UP else 1.0 / SPEED_STEP)
         speed = control.compression
         return "as fast as possible; there is no speed to change" if speed is None else f"compression {speed:,.6g}"

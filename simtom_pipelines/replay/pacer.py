@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import date, datetime
-
-import numpy as np
 
 from simtom_pipelines.replay.clock import Clock
 from simtom_pipelines.replay.control import ReplayControl
@@ -69,6 +68,7 @@ class Pacer:
         self._compression = pacing.compression
         self._timeline: Timeline | None = None
         self._offsets: Seconds | None = None
+        self._due: list[float] = []  # the same once more: a list is searched ten times as fast for one value
         self._paused_at: float | None = None
         self._standing: int | None = None
         self._steps = 0
@@ -144,25 +144,27 @@ class Pacer:
             self._timeline = self._anchored(self.clock.now(), int(chunk.due[i]))
         if self._offsets is None:
             self._offsets = self._timeline.offsets(chunk.due)
-        offsets, anchor = self._offsets, self._timeline.anchor
-        now = self._sleep_until(max(anchor + float(offsets[i]), self._wake + QUANTUM_SECONDS))
+            self._due = self._offsets.tolist()
+        due, anchor = self._due, self._timeline.anchor
+        now = self._sleep_until(max(anchor + due[i], self._wake + QUANTUM_SECONDS))
         if self.stop.is_set() or self._obeyed != self.control.changes:
             return i
         self._wake = now
-        late = now - anchor - float(offsets[i])
-        if self.pacing.late == "slip" and late > self.pacing.late_after:
-            self._timeline.slip(late)
-            self.statistics.slipped += late
-            anchor = self._timeline.anchor
-        elif self.pacing.late == "drop" and late > self.pacing.late_after:
-            i = self._drop(chunk, i, int(np.searchsorted(offsets, now - anchor - self.pacing.late_after)))
-        j = int(np.searchsorted(offsets, now - anchor, "right"))
+        late = now - anchor - due[i]
+        if late > self.pacing.late_after:
+            if self.pacing.late == "slip":
+                self._timeline.slip(late)
+                self.statistics.slipped += late
+                anchor = self._timeline.anchor
+            elif self.pacing.late == "drop":
+                i = self._drop(chunk, i, bisect_left(due, now - anchor - self.pacing.late_after, i))
+        j = bisect_right(due, now - anchor, i)
         if j > i:
             taken = self._send(chunk, i, j, now)
-            self.statistics.lateness(self.clock.now() - anchor - offsets[i : i + taken])
+            self.statistics.lateness(self.clock.now() - anchor, self._offsets[i : i + taken])
             i += taken
             self._check_budget()
-        self._look_after(self._wake)
+        self._look_after(now)
         return i
 
     def _anchored(self, now: float, origin: int) -> Timeline:

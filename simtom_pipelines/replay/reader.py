@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from simtom_pipelines.replay.encoder import check_encodable
 from simtom_pipelines.replay.errors import ReplayError
-from simtom_pipelines.replay.filters import predicate
+from simtom_pipelines.replay.filters import passing, predicate
 from simtom_pipelines.replay.request import DAY_SECONDS, ReplayRequest, instant, micros, resolve
 from simtom_pipelines.replay.source import Mark
 from simtom_pipelines.replay.timeline import Times
@@ -113,8 +113,7 @@ class TableReader:
         schema = self._schema(self.partition(stored[0]).path)
         self.zone = _time_zone(schema, request.time_column, self.partition(stored[0]).path)
         self.window = resolve(request, stored, self.zone)
-        columns = pl.DataFrame(pl.from_arrow(schema.empty_table())).schema
-        self._predicate = predicate(request.filters, request.tables, table, columns)
+        self._predicate = predicate(request.filters, request.tables, table, pl.Schema(schema))
 
     def partition(self, day: date) -> StoredPartition:
         """Return a stored partition; ReplayError where it was removed since the replay began."""
@@ -166,11 +165,11 @@ class TableReader:
             if not times_only:
                 check_encodable(frame.schema, stored.path)
             times = event_times(frame[self.request.time_column], stored.path)
-            passing = self.window.mask(times)
-            passing[: max(first_row - start, 0)] = False
+            wanted = self.window.mask(times)
+            wanted[: max(first_row - start, 0)] = False
             if self._predicate is not None:
-                passing &= frame.select(self._predicate.fill_null(False).alias("passes"))["passes"].to_numpy()
-            keep = np.flatnonzero(passing)
+                wanted &= passing(frame, self._predicate)
+            keep = np.flatnonzero(wanted)
             if not len(keep):
                 continue
             if len(keep) < frame.height:

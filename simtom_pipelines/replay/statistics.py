@@ -129,7 +129,8 @@ class Statistics:
         self.stamp: int | None = None
         self._anchor, self._origin = 0.0, 0
         self._last: int | None = None
-        self._uncounted: list[Seconds] = []
+        self._taken: list[float] = []
+        self._due: list[Seconds] = []
 
     def restart(self, now: float, origin: int, asked: float | None) -> None:
         """Measure the compression anew: the schedule time `origin` (microseconds) is reached at the moment `now`."""
@@ -144,22 +145,31 @@ class Statistics:
         self.emitted += records
         self.bytes += size
 
-    def lateness(self, seconds: Seconds) -> None:
-        """Count the lateness of sent records, shape (n,), the latest first."""
-        if not len(seconds):
+    def lateness(self, taken: float, due: Seconds) -> None:
+        """Count the lateness of records that the sink took together.
+
+        Args:
+            taken: When it took them, in seconds after the anchor.
+            due: When they were due, in seconds after the anchor, shape (n,), never decreasing.
+        """
+        if not len(due):
             return
-        latest = float(seconds[0])
-        self.worst = max(self.worst, latest)
+        latest = taken - float(due[0])
+        if latest > self.worst:
+            self.worst = latest
         if latest > self.late_after:
-            self.late += int(np.count_nonzero(seconds > self.late_after))
-        self._uncounted.append(seconds)
-        if len(self._uncounted) >= _COUNTED_AT_ONCE:
+            self.late += int(np.count_nonzero(taken - due > self.late_after))
+        self._taken.append(taken)
+        self._due.append(due)
+        if len(self._taken) >= _COUNTED_AT_ONCE:
             self._count()
 
     def _count(self) -> None:
-        if self._uncounted:
-            self.histogram.add(np.concatenate(self._uncounted))
-            self._uncounted.clear()
+        if self._taken:
+            taken = np.repeat(self._taken, [len(due) for due in self._due])
+            self.histogram.add(taken - np.concatenate(self._due))
+            self._taken.clear()
+            self._due.clear()
 
     def report(self, now: float, finished: bool = False) -> ReplayReport:
         """Return the state at the moment `now` of the replay's clock."""
