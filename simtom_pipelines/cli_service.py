@@ -14,6 +14,7 @@ from simtom_pipelines.console import FAILED, INTERRUPTED, close_stdout, say
 
 if TYPE_CHECKING:
     from simtom_pipelines.replay.live import LiveSource
+    from simtom_pipelines.replay.statistics import ReplayReport
     from simtom_pipelines.settings import Settings
 
 
@@ -83,7 +84,11 @@ def _run(source: LiveSource, output: str, cursor: Path | None) -> None:
 
     stop = threading.Event()
     sink = engine.StdoutSink() if output == "-" else engine.FileSink(output)
-    on_progress = (lambda report: say(report.line())) if sys.stderr.isatty() else None
+
+    def tell(report: ReplayReport) -> None:
+        # At a rate, the engine's schedule is one second a record: what it calls compression is the rate.
+        say(report.line() if source.request.compression is not None else report.line().replace("compression", "rate"))
+
     try:
         with engine.stop_on_signals(stop):
             report = engine.replay_source(
@@ -91,7 +96,7 @@ def _run(source: LiveSource, output: str, cursor: Path | None) -> None:
                 sink,
                 engine.Pacing(compression=source.speed),
                 cursor=cursor,
-                on_progress=on_progress,
+                on_progress=tell if sys.stderr.isatty() else None,
                 stop=stop,
                 owns_process=True,
             )
@@ -99,7 +104,7 @@ def _run(source: LiveSource, output: str, cursor: Path | None) -> None:
         close_stdout()
         say(f"simtom: {error}")
         raise typer.Exit(FAILED) from None
-    say(report.line())
+    tell(report)
     if stop.is_set():
         raise typer.Exit(INTERRUPTED)
 

@@ -212,9 +212,9 @@ class Delivery:
         try:
             while not self._interrupted():
                 chunk = await self._made(self._ahead())
-                self._pending = None
-                if chunk is None:
+                if chunk is None:  # the end, or a control while the next chunk is still being made
                     break
+                self._pending = None
                 if skip:
                     passed = min(skip, len(chunk))
                     skip, chunk = skip - passed, chunk.tail(passed)
@@ -286,7 +286,8 @@ class Delivery:
                 await self._sleep(None if self._paused_at is not None else self._next_wake(due, i), write)
                 continue
             await self._send(chunk, i, j, write)
-            self._wake = now
+            # A write that could not carry everything due, at the end of a chunk, is followed by the next at once.
+            self._wake = now if due is not None and j < count and due[j] > now else float("-inf")
             if due is not None and self._steps == 0 and self._paused_at is None:
                 self._unsettled.append((self._loop.time(), due[i:j]))
                 if len(self._unsettled) >= _SETTLE_AT:

@@ -70,7 +70,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "asap": {"summary": "Everything, as fast as it goes", "value": {"asap": True}},
     "filtered": {
         "summary": "Office hours of large amounts",
-        "value": {"window": "09:00-18:00", "filter": ["amount > 500"], "time_compression": 600},
+        "value": {"window": "09:00-18:00", "filter": ["amount > 200"], "time_compression": 600},
     },
 }
 

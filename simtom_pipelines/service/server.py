@@ -33,17 +33,19 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
-        self._app, self._loop = app, asyncio.new_event_loop()
+        self._app = app
+        self.loop: asyncio.AbstractEventLoop | None = None
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until stopped."""
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         await super().serve(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End the streams on SIGINT and SIGTERM; a second SIGINT ends the process at once."""
         super().handle_exit(sig, frame)
-        self._loop.call_soon_threadsafe(self._end_streams, signal.Signals(sig).name)
+        if self.loop is not None:
+            self.loop.call_soon_threadsafe(self._end_streams, signal.Signals(sig).name)
 
     def _end_streams(self, name: str) -> None:
         log.info("stopping", signal=name)
@@ -84,6 +86,7 @@ def serve(settings: Settings) -> None:
 
 def listen(settings: Settings) -> socket.socket:
     """Return a listening socket whose connections end when their client has vanished without a word."""
+    listening: socket.socket | None = None
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -95,13 +98,15 @@ def listen(settings: Settings) -> socket.socket:
             ("TCP_KEEPIDLE", _PROBE_SECONDS),
             ("TCP_KEEPINTVL", _PROBE_SECONDS),
             ("TCP_KEEPCNT", _PROBES),
-            ("TCP_USER_TIMEOUT", int(settings.client_timeout * 1000)),
+            ("TCP_USER_TIMEOUT", int((settings.client_timeout + _PROBE_SECONDS) * 1000)),
         ):
             if hasattr(socket, option):
                 listening.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
         listening.bind(address)
         listening.listen(2_048)
     except OSError as error:
+        if listening is not None:
+            listening.close()
         where = f"SIMTOM_HOST {settings.host!r} and SIMTOM_PORT {settings.port}"
         raise ServerError(f"{where} cannot be listened on: {error.strerror or error}") from None
     return listening

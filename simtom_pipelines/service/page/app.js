@@ -111,7 +111,9 @@ async function plots() {
   $("volume-legend").innerHTML = legend;
   const pick = (day) => {
     chosen.day = day;
-    if (kind === "dataset") for (const id of ["start", "end"]) $(`f-${id}`).value = day;
+    const ends = kind === "dataset" ? ["start", "end"] : ["start_date"];
+    for (const id of ends) $(`f-${id}`).value = day;
+    echo();
     plots();
   };
   const volume = kind === "dataset"
@@ -170,6 +172,7 @@ function fields(kind) {
     pace.onchange = swap;
     swap();
   }
+  $("curl").textContent = asCurl();
 }
 
 function request() {
@@ -198,13 +201,20 @@ $("form").onsubmit = (event) => {
   const { path, body } = request();
   begin(path, body, fail);
 };
-$("copy").onclick = async () => {
+function asCurl() {
   const { path, body } = request();
-  const text = JSON.stringify(body).replaceAll("'", "'\\''");
   const url = new URL(path, location.href).href;
-  await navigator.clipboard.writeText(`curl -N ${url} -H 'Content-Type: application/json' -d '${text}'`);
+  const text = JSON.stringify(body, null, 1).replaceAll("'", "'\\''");
+  return `curl -N ${url} \\\n  -H 'Content-Type: application/json' \\\n  -d '${text}'`;
+}
+
+const echo = () => ($("curl").textContent = asCurl());
+$("form").addEventListener("input", echo);
+$("form").addEventListener("change", echo);
+$("copy").onclick = async () => {
+  await navigator.clipboard.writeText(asCurl());
   $("copy").textContent = "Copied";
-  setTimeout(() => ($("copy").textContent = "Copy as curl"), 1500);
+  setTimeout(() => ($("copy").textContent = "Copy"), 1500);
 };
 controls(fail);
 
