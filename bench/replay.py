@@ -1,33 +1,42 @@
-"""Replay to a pipe: paced at 9,000 records/s of a real day's arrivals, and as fast as possible.
+"""Replay of a real day's arrivals: paced at 9,000 and 90,000 records/s, and as fast as possible to a pipe and a file.
 
-Run with ``python -m bench.replay``.
+Run with ``python -m bench.replay``. Options:
+
+- ``--first-in-line``: run under SCHED_FIFO (needs the right to), which shows what an idle machine would on a busy one.
+- ``--minutes N``: also the end of a replay of N minutes against its schedule.
+- ``--memory DAYS``: also the memory of a replay of so many days of 1,000,000 rows, which are made first.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import resource
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from generators.ecommerce.bnpl import BNPLConfig
 from simtom_pipelines.datasets import DatasetSpec
 from simtom_pipelines.lake import ParquetLake
 from simtom_pipelines.materialize import write_days
-from simtom_pipelines.replay import ReplayReport, ReplayRequest, StdoutSink, replay
-from simtom_pipelines.replay.engine import open_reader
-from simtom_pipelines.replay.reader import Position
+from simtom_pipelines.replay import FileSink, Position, ReplayReport, ReplayRequest, StdoutSink, replay
+from simtom_pipelines.replay.stored import StoredSource
 
 DAY = date(2024, 11, 13)
 DAILY = 200_000
-RATE = 9_000.0
+RATE, FAST_RATE = 9_000.0, 90_000.0
 TURNS = 4
+BIG_DAILY = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,7 @@ class Figure:
     reached: bool
 
     def line(self) -> str:
-        return f"{self.what:<52} {self.seen:>18}   target {self.target:<18} {'ok' if self.reached else 'MISSED'}"
+        return f"{self.what:<58} {self.seen:>12}   target {self.target:<18} {'ok' if self.reached else 'MISSED'}"
 
 
 @contextmanager
@@ -59,11 +68,13 @@ def cpu_seconds() -> float:
 
 def make_lake(root: str) -> tuple[ParquetLake, int]:
     lake = ParquetLake(root)
-    spec = DatasetSpec(
-        name="bnpl", generator="bnpl", start_date=date(2015, 1, 1), config=BNPLConfig(base_daily_volume=DAILY)
-    )
-    (stored,) = write_days(lake, spec, "transactions", [DAY])
+    (stored,) = write_days(lake, _spec(DAILY), "transactions", [DAY])
     return lake, stored.rows
+
+
+def _spec(daily: int) -> DatasetSpec:
+    config = BNPLConfig(base_daily_volume=daily)
+    return DatasetSpec(name="bnpl", generator="bnpl", start_date=date(2015, 1, 1), config=config)
 
 
 def to_pipe(request: ReplayRequest, lake: ParquetLake) -> ReplayReport:
@@ -71,38 +82,140 @@ def to_pipe(request: ReplayRequest, lake: ParquetLake) -> ReplayReport:
         return replay(request, StdoutSink(fd), lake=lake, owns_process=True)
 
 
+def bare_sleeper(seconds: float = 5.0) -> float:
+    """Return the p99 lateness of a loop that does nothing but sleep to the next half millisecond."""
+    late, due = [], time.perf_counter()
+    end = due + seconds
+    while due < end:
+        due += 0.0005
+        time.sleep(max(due - time.perf_counter(), 0.0))
+        late.append(time.perf_counter() - due)
+    return float(np.quantile(late, 0.99))
+
+
+def paced(lake: ParquetLake, rows: int, rate: float, folder: Path, most: float) -> list[Figure]:
+    """Replay one day so that its mean rate is `rate`, with a cursor."""
+    request = ReplayRequest("bnpl", "transactions", day_in=rows / rate, cursor=folder / f"{rate:.0f}.cursor")
+    before = cpu_seconds()
+    report = to_pipe(request, lake)
+    core, p99, name = (cpu_seconds() - before) / report.elapsed, report.lateness["p99"] * 1e3, f"paced, {rate:,.0f}/s"
+    found = [
+        Figure(f"{name}: records/s, mean", f"{report.rate:,.0f}", f"{rate:,.0f}", report.rate > 0.95 * rate),
+        Figure(f"{name}: lateness p99, ms", f"{p99:.2f}", f"at most {most:g}", p99 <= most),
+    ]
+    if rate == RATE:
+        found.append(Figure(f"{name}: share of a core, everything", f"{core:.0%}", "at most 20%", core <= 0.2))
+    return found
+
+
 def encode_alone(request: ReplayRequest, lake: ParquetLake) -> float:
     """Return the records/s of reader and encoder without pacer and sink."""
-    begin, rows = time.perf_counter(), 0
-    for chunk in open_reader(request, lake).chunks(Position()):
-        rows += len(chunk.times)
+    begin = time.perf_counter()
+    rows = sum(len(chunk) for chunk in StoredSource(request, lake).chunks(Position()))
     return rows / (time.perf_counter() - begin)
 
 
-def run() -> list[Figure]:
+def as_fast_as_possible(lake: ParquetLake, folder: Path) -> list[Figure]:
+    request = ReplayRequest("bnpl", "transactions", asap=True, loop=TURNS)
+    alone = encode_alone(request, lake)
+    pipe = to_pipe(request, lake).rate
+    file = replay(request, FileSink(folder / "out.ndjson"), lake=lake, owns_process=True).rate
+    return [
+        Figure("reader and encoder alone: records/s", f"{alone:,.0f}", "-", True),
+        Figure("asap to a pipe: records/s", f"{pipe:,.0f}", "at least 250,000", pipe >= 250_000),
+        Figure("asap to a file: records/s", f"{file:,.0f}", "at least 250,000", file >= 250_000),
+    ]
+
+
+class TimedSink(StdoutSink):
+    """Notes when the first and the last record were taken."""
+
+    first = last = 0.0
+
+    def send(self, buffer: memoryview, offsets: NDArray[np.int64], i: int, j: int) -> int:
+        taken = super().send(buffer, offsets, i, j)
+        self.last = time.monotonic()
+        self.first = self.first or self.last
+        return taken
+
+
+def end_of_schedule(lake: ParquetLake, rows: int, minutes: float) -> Figure:
+    """Replay for some minutes at 1,000 records/s and compare the end with the schedule."""
+    compression = 86_400.0 * 1_000.0 / rows
+    start = datetime(DAY.year, DAY.month, DAY.day, 9)  # noqa: DTZ001 - in the zone of the data
+    request = ReplayRequest(
+        "bnpl", "transactions", time_compression=compression, start=start, duration=minutes * 60.0 * compression
+    )
+    with pipe_to_nowhere() as fd:
+        sink = TimedSink(fd)
+        report = replay(request, sink, lake=lake, owns_process=True)
+    times = np.concatenate([due for due, _ in StoredSource(request, lake).schedule()])
+    off = sink.last - sink.first - (times[-1] - times[0]) / 1e6 / compression
+    name = f"end of {sink.last - sink.first:,.0f} s, {report.emitted:,} records: ms off the schedule"
+    return Figure(name, f"{off * 1e3:+.2f}", "within 10", abs(off) <= 0.010)
+
+
+MEMORY = """
+import resource, sys
+from simtom_pipelines.lake import ParquetLake
+from simtom_pipelines.replay import ReplayRequest, StdoutSink, replay
+options = {"asap": True} if sys.argv[2] == "asap" else {"day_in": float(sys.argv[2])}
+report = replay(ReplayRequest("bnpl", "transactions", **options), StdoutSink(), lake=ParquetLake(sys.argv[1]))
+print(report.emitted, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, file=sys.stderr)
+"""
+
+
+def memory(root: str) -> list[Figure]:
+    """Replay everything in a process of its own, as fast as possible and paced, and return its largest size."""
+    found = []
+    for speed in ("asap", "5"):
+        with (
+            subprocess.Popen(
+                [sys.executable, "-c", MEMORY, root, speed], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            ) as process,
+            subprocess.Popen(["cat"], stdin=process.stdout, stdout=subprocess.DEVNULL) as reader,
+        ):
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.close()
+            emitted, megabytes = process.stderr.read().split()
+            reader.wait()
+        what = f"memory, {int(emitted):,} rows, {'asap' if speed == 'asap' else f'a day in {speed} s'}: MB"
+        found.append(Figure(what, f"{float(megabytes):,.0f}", "at most 350", float(megabytes) <= 350))
+    return found
+
+
+def run(minutes: float = 0.0, big_days: int = 0) -> list[Figure]:
     """Measure and return the figures."""
-    with tempfile.TemporaryDirectory() as folder:
-        lake, rows = make_lake(folder)
-        cursor = Path(folder) / "cursor.json"
-        paced = ReplayRequest("bnpl", "transactions", day_in=rows / RATE, cursor=cursor)
-        before = cpu_seconds()
-        report = to_pipe(paced, lake)
-        core = (cpu_seconds() - before) / report.elapsed
-        asap = ReplayRequest("bnpl", "transactions", asap=True, loop=TURNS)
-        alone, fast = encode_alone(asap, lake), to_pipe(asap, lake)
-        share = fast.rate / alone
-        p99 = report.lateness["p99"]
-        return [
-            Figure("paced: records/s, mean", f"{report.rate:,.0f}", f"{RATE:,.0f}", report.rate > 0.95 * RATE),
-            Figure("paced: lateness p99, ms", f"{p99 * 1e3:.2f}", "at most 1.5", p99 <= 0.0015),
-            Figure("paced: share of a core", f"{core:.0%}", "at most 20%", core <= 0.2),
-            Figure("asap: records/s", f"{fast.rate:,.0f}", "at least 180,000", fast.rate >= 180_000),
-            Figure("reader and encoder alone: records/s", f"{alone:,.0f}", "-", True),
-            Figure("asap, share of reader and encoder alone", f"{share:.2f}", "at least 0.70", share >= 0.7),
-        ]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        lake, rows = make_lake(name)
+        figures = [Figure("a bare loop of sleeps on this machine: p99, ms", f"{bare_sleeper() * 1e3:.2f}", "-", True)]
+        figures += paced(lake, rows, RATE, folder, 1.0)
+        figures += paced(lake, rows, FAST_RATE, folder, 5.0)
+        figures += as_fast_as_possible(lake, folder)
+        if minutes:
+            figures.append(end_of_schedule(lake, rows, minutes))
+        if big_days:
+            days = [DAY + timedelta(n) for n in range(big_days)]
+            for _ in write_days(ParquetLake(f"{name}/big"), _spec(BIG_DAILY), "transactions", days):
+                continue
+            figures += memory(f"{name}/big")
+    return figures
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Benchmarks of the replay.")
+    parser.add_argument("--first-in-line", action="store_true", help="run under SCHED_FIFO")
+    parser.add_argument("--minutes", type=float, default=0.0, help="also the end of a replay of so many minutes")
+    parser.add_argument("--memory", type=int, default=0, metavar="DAYS", help="also the memory over so many days")
+    options = parser.parse_args(arguments)
+    if options.first_in_line:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
+    print(f"load average before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; {DAILY:,} rows a day")
+    for figure in run(options.minutes, options.memory):
+        print(figure.line())
 
 
 if __name__ == "__main__":
-    print(f"load average before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    for figure in run():
-        print(figure.line())
+    main(None if sys.argv[0].endswith("replay.py") else [])

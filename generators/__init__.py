@@ -20,9 +20,11 @@ from generators.registry import (
     registry,
 )
 from generators.schema import INSTANT, Column, TableSchema, Violation
+from generators.streaming import Arrival, StreamRequest
 
 __all__ = [
     "INSTANT",
+    "Arrival",
     "ArrivalPattern",
     "BaseGenerator",
     "Batch",
@@ -38,6 +40,7 @@ __all__ = [
     "PluginRegistry",
     "Process",
     "SimtomError",
+    "StreamRequest",
     "TableSchema",
     "UnknownNameError",
     "Violation",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property, lru_cache, partial
@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from generators.calendar import FIRST_DAY, LAST_DAY, HolidayCalendar
 from generators.config import GeneratorConfig, LabelMode
 from generators.errors import CalendarError, DataError, UnknownNameError
-from generators.intraday import DayArrivals, IntradayProfile
+from generators.intraday import BIN_MINUTES, DayArrivals, IntradayProfile
 from generators.labels import EVENT_DAY, LAG, OutcomeStore
 from generators.randomness import stream
 from generators.schema import Column, TableSchema
+from generators.streaming import AsyncClock, LoopClock, StreamRequest, live, records
 from generators.volume import VolumeModel
 
 ConfigT = TypeVar("ConfigT", bound=GeneratorConfig)
@@ -119,6 +120,7 @@ class BaseGenerator(ABC, Generic[ConfigT]):
         config_type: The config class.
         revision: Raised whenever the data of an unchanged config change; part of every fingerprint.
         tables: The event table first, then labels and dimensions.
+        bin_minutes: Width of the pieces of a day on which intensity is constant; finer ones show appointment grids.
     """
 
     name: ClassVar[str] = ""
@@ -127,10 +129,11 @@ class BaseGenerator(ABC, Generic[ConfigT]):
     config_type: ClassVar[type[GeneratorConfig]] = GeneratorConfig
     revision: ClassVar[int] = 1
     tables: ClassVar[tuple[TableSchema, ...]] = ()
+    bin_minutes: ClassVar[int] = BIN_MINUTES
 
     def __init__(self, config: ConfigT | None = None, **fields: Any) -> None:
         if config is not None and fields:
-            config = config.create(**{**config.model_dump(), **fields})
+            config = config.create(**{**config.model_dump(exclude_unset=True), **fields})
         self.config: ConfigT = config if config is not None else self.config_type.create(**fields)  # type: ignore[assignment]
         self._ready = False
 
@@ -289,6 +292,38 @@ class BaseGenerator(ABC, Generic[ConfigT]):
         if held is not None:
             yield held
 
+    async def stream(
+        self,
+        request: StreamRequest | None = None,
+        *,
+        now: datetime | None = None,
+        clock: AsyncClock | None = None,
+        **fields: Any,
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Yield records as dicts at their due time: the rows of `generate`, handed over by a clock.
+
+        Columns that become known later are null unless the config names a label mode. Days are made in a thread.
+
+        Args:
+            request: How fast, how many, which days.
+            now: Where no first day is given: the instant from which on rows are wanted.
+            clock: What to sleep on; default: the running asyncio loop.
+            fields: Fields of the request: rate_per_second, arrival, time_compression, total_records, start_date,
+                end_date.
+
+        Raises:
+            ConfigError: A field is not allowed, or neither start_date nor now is given.
+            CalendarError: A day is outside the calendar.
+        """
+        if request is None:
+            request = StreamRequest.create(**fields)
+        elif fields:
+            request = StreamRequest.create(**{**request.model_dump(exclude_unset=True), **fields})
+        config = live(self.config)
+        source = self if config is self.config else type(self)(config)
+        async for record in records(source, request, now=now, clock=clock or LoopClock()):
+            yield record
+
     def derive(self, table: str, day: date, start: date | None = None) -> pl.DataFrame:
         """Return the rows of a label table that become known on a day: a pure function of (config, day, start).
 
@@ -333,7 +368,7 @@ class BaseGenerator(ABC, Generic[ConfigT]):
         """Return how many rows the day has, how they fall into slices, and their arrival intensity."""
         counts = self.masses(day)
         arrivals = DayArrivals.from_profiles(
-            day, self.config, self.name, [p.intraday for p in self.processes], masses=counts
+            day, self.config, self.name, [p.intraday for p in self.processes], counts, self.bin_minutes
         )
         total = counts.sum()
         draw = stream(self.config.seed, self.name, day, "count")
@@ -433,7 +468,7 @@ class BaseGenerator(ABC, Generic[ConfigT]):
         return pl.Series("record_id", np.arange(first, first + rows, dtype=np.uint32))
 
     def _generator_names(self, _: int, rows: int) -> pl.Series:
-        return pl.repeat(self.name, rows, dtype=pl.String, eager=True).alias("generator")
+        return pl.Series("generator", [self.name]).new_from_index(0, rows)
 
     @cached_property
     def _schema(self) -> pl.Schema:

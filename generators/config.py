@@ -149,6 +149,8 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
         name = ".".join(str(part) for part in item["loc"])
         if item["type"] == "extra_forbidden":
             lines.append(f"unknown field {name!r}; known: {', '.join(model.model_fields)}")
+        elif not name:  # a rule over several fields names them itself
+            lines.append(item["msg"].removeprefix("Value error, "))
         else:
             lines.append(f"field {name!r}: {item['msg']}; given: {item['input']!r}")
     return "; ".join(dict.fromkeys(lines))

@@ -98,10 +98,10 @@ class EntityPool:
             slots[outside] = full * BLOCK + self._alias(rest).draw(rng.random(len(outside)))
         return slots
 
-    def occupants(self, slots: I64, day: int) -> Occupants:
-        """Return the entities in (n,) slots on a day (days since 1970-01-01)."""
+    def occupants(self, slots: I64, day: int | I64) -> Occupants:
+        """Return the entities in (n,) slots on a day (days since 1970-01-01), or each on a day of its own."""
         words = hash64(self._slot_key, slots)
-        lifetime = self._lifetimes[words & np.uint64(0xFFFF)]
+        lifetime = self._lifetimes[(words & np.uint64(0xFFFF)).view(np.int64)]
         phase = ((words >> np.uint64(32)) * lifetime.astype(np.uint64) >> np.uint64(32)).astype(np.int32)
         phase += np.int32(day)
         generation, age = np.divmod(phase, lifetime)
@@ -131,7 +131,8 @@ class EntityPool:
 
     def lifetime_of(self, entities: I64) -> I32:
         """Return (n,) lifetimes of entities, in days."""
-        return np.take(self._lifetimes, hash64(self._slot_key, entities % self.slots) & np.uint64(0xFFFF))
+        words = hash64(self._slot_key, entities % self.slots)
+        return self._lifetimes[(words & np.uint64(0xFFFF)).view(np.int64)]
 
     @cached_property
     def weights(self) -> NDArray[np.float64]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -28,18 +27,12 @@ def fingerprint(generator: BaseGenerator[Any], table: TableSchema, day: date, st
     parts = [
         f"format {FORMAT_REVISION} slice {SLICE_ROWS}",
         f"generator {generator.name} revision {generator.revision}",
-        _schema_text(table),
+        table.signature,
         generator.config.canonical(),
         f"day {day.isoformat()} start {start.isoformat() if start else '-'}",
         _library_digest(generator, day.year),
     ]
     return sha256("\n".join(parts).encode()).hexdigest()
-
-
-@lru_cache(maxsize=64)
-def _schema_text(table: TableSchema) -> str:
-    columns = ",".join(f"{c.name}:{c.dtype!r}:{c.format}" for c in table.columns)
-    return f"table {table.name} {table.version} {columns}"
 
 
 def _library_digest(generator: BaseGenerator[Any], year: int) -> str:

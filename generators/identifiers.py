@@ -14,11 +14,12 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from generators.randomness import U64
+from generators.randomness import U64, look_up
 
 BASE32 = b"abcdefghijklmnopqrstuvwxyz234567"
 INLINE_BYTES = 12
 """Longest string that an Arrow view holds without a second buffer."""
+_BLOCK = 32_768
 
 
 def permute(numbers: NDArray[Any], bits: int, key: np.uint64) -> U64:
@@ -27,22 +28,26 @@ def permute(numbers: NDArray[Any], bits: int, key: np.uint64) -> U64:
     Raises:
         OverflowError: A number needs more than `bits` bits.
     """
-    x = numbers.astype(np.uint64)
-    if len(x) and int(x.max()) >> bits:
-        raise OverflowError(f"number {int(x.max())} needs more than {bits} bits")
+    permuted = numbers.astype(np.uint64)
+    if len(permuted) and int(permuted.max()) >> bits:
+        raise OverflowError(f"number {int(permuted.max())} needs more than {bits} bits")
     mask, half, third = np.uint64((1 << bits) - 1), np.uint64(bits // 2), np.uint64(bits // 3 + 1)
-    odd, other = key | np.uint64(1), (key >> np.uint64(17)) | np.uint64(1)
-    x *= odd
-    x += key >> np.uint64(32)
-    x &= mask
-    x ^= x >> half
-    x *= other
-    x &= mask
-    x ^= x >> third
-    x *= np.uint64(0x9E3779B97F4A7C15)
-    x &= mask
-    x ^= x >> half
-    return x
+    odd, other, added = key | np.uint64(1), (key >> np.uint64(17)) | np.uint64(1), key >> np.uint64(32)
+    scratch = np.empty(min(len(permuted), _BLOCK), np.uint64)
+    for first in range(0, len(permuted), _BLOCK):  # the passes over a block stay in the cache
+        x = permuted[first : first + _BLOCK]
+        shifted = scratch[: len(x)]
+        x *= odd
+        x += added
+        x &= mask
+        x ^= np.right_shift(x, half, out=shifted)
+        x *= other
+        x &= mask
+        x ^= np.right_shift(x, third, out=shifted)
+        x *= np.uint64(0x9E3779B97F4A7C15)
+        x &= mask
+        x ^= np.right_shift(x, half, out=shifted)
+    return permuted
 
 
 @lru_cache(maxsize=1)
@@ -68,27 +73,44 @@ def base32_views(prefix: str, numbers: U64) -> NDArray[np.uint16]:
         numbers: (n,) permuted numbers.
     """
     views = np.empty((len(numbers), 8), np.uint16)
-    views[:, 0] = INLINE_BYTES
-    views[:, 1] = 0
-    table, ten = _pairs(), np.uint64(1023)
+    words = views.view(np.uint32)
+    words[:, 0] = INLINE_BYTES
     if len(prefix) == 4:
-        views[:, 2:4] = np.frombuffer(prefix.encode(), np.uint16)
+        words[:, 1] = np.frombuffer(prefix.encode(), np.uint32)[0]
     else:
-        views[:, 2] = np.frombuffer(prefix[:2].encode(), np.uint16)[0]
-        letters = np.frombuffer(BASE32, np.uint8).astype(np.uint16)
-        views[:, 3] = ord(prefix[2]) + (letters[(numbers >> np.uint64(40)).astype(np.intp)] << 8)
-    for position, shift in enumerate((30, 20, 10, 0)):
-        views[:, 4 + position] = table[((numbers >> np.uint64(shift)) & ten).astype(np.intp)]
+        # The fourth character is a digit of its own: one word for each of the 32.
+        heads = np.frombuffer("".join(prefix + letter for letter in BASE32.decode()).encode(), np.uint32)
+        words[:, 1] = heads[(numbers >> np.uint64(40)).view(np.int64)]
+    base32_digits(views[:, 4:], numbers)
     return views
+
+
+def base32_digits(target: NDArray[np.uint16], numbers: U64) -> None:
+    """Write the eight base-32 digits of the low 40 bits of (n,) numbers into (n, 4) pairs of characters."""
+    table, ten = _pairs(), np.uint64(1023)
+    scratch = np.empty(min(len(numbers), _BLOCK), np.uint64)
+    for first in range(0, len(numbers), _BLOCK):
+        part = numbers[first : first + _BLOCK]
+        index = scratch[: len(part)]
+        for position, shift in enumerate((30, 20, 10, 0)):
+            np.right_shift(part, np.uint64(shift), out=index)
+            index &= ten
+            target[first : first + _BLOCK, position] = table[index.view(np.int64)]
 
 
 def base32_words(prefix: str, numbers: U64) -> NDArray[np.uint32]:
     """Return (n,) words of a character and three base-32 digits of (n,) numbers below 2**15."""
-    letters = np.frombuffer(BASE32, np.uint8)
-    words = np.empty((len(numbers), 4), np.uint8)
+    return _prefixed_triples(prefix)[numbers.view(np.int64)]
+
+
+@lru_cache(maxsize=8)
+def _prefixed_triples(prefix: str) -> NDArray[np.uint32]:
+    """Return (32768,) words of a character and the three base-32 digits of a 15-bit number."""
+    letters, number = np.frombuffer(BASE32, np.uint8), np.arange(1 << 15)
+    words = np.empty((1 << 15, 4), np.uint8)
     words[:, 0] = ord(prefix)
     for position, shift in enumerate((10, 5, 0)):
-        words[:, 1 + position] = letters[((numbers >> np.uint64(shift)) & np.uint64(31)).astype(np.intp)]
+        words[:, 1 + position] = letters[(number >> shift) & 31]
     return words.view(np.uint32).ravel()
 
 
@@ -124,7 +146,7 @@ def dated_hex(prefix: str, stamp: str, numbers: U64) -> pl.Series:
     text = f"...{prefix}{stamp}_"  # three bytes of padding put the hexadecimal digits on a word boundary
     rows = np.empty((len(numbers), 6), np.uint32)
     rows[:, :4] = np.frombuffer(text.encode(), np.uint32)
-    table = hex_quads()
-    rows[:, 4] = table[(numbers >> np.uint64(16)).astype(np.intp)]
-    rows[:, 5] = table[(numbers & np.uint64(0xFFFF)).astype(np.intp)]
+    table, halves = hex_quads(), numbers.view(np.uint16).reshape(-1, 4)
+    rows[:, 4] = look_up(table, halves[:, 1])
+    rows[:, 5] = look_up(table, halves[:, 0])
     return row_text(rows, 3, 21)

@@ -45,11 +45,13 @@ class IntradayProfile:
         curve: 24 weights, of hours 0 to 23; normalised when used.
         weekday_curves: Weekday (Monday 0) -> 24 weights that take the curve's place; None: every day alike.
         timezone: IANA zone of the hours, which may differ from the zone in which the dataset's days begin.
+        minutes: 60 weights of mean 1 by minute of the hour, such as `appointment_grid`; None: hours are flat inside.
     """
 
     curve: tuple[float, ...] = FLAT
     weekday_curves: Mapping[int, tuple[float, ...]] | None = None
     timezone: str = "UTC"
+    minutes: tuple[float, ...] | None = None
     _shares: dict[object, F64] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -67,6 +69,7 @@ class IntradayProfile:
         curve: Sequence[float] | None = None,
         weekday_curves: Mapping[int, Sequence[float]] | None = None,
         timezone: str | None = None,
+        minutes: tuple[float, ...] | None = None,
     ) -> IntradayProfile:
         """Build a profile in the dataset's zone; with the pattern nhpp, peak hours raise their weights.
 
@@ -75,6 +78,7 @@ class IntradayProfile:
             curve: 24 weights; None: flat.
             weekday_curves: Weekday -> 24 weights, for days with a curve of their own.
             timezone: Zone of the hours when it is not the dataset's.
+            minutes: 60 weights by minute of the hour, for generators with bins finer than a quarter of an hour.
 
         Raises:
             ConfigError: A curve has not 24 weights, or none above 0.
@@ -85,7 +89,7 @@ class IntradayProfile:
             return tuple(w * config.peak_multiplier if hour in peaks else w for hour, w in enumerate(weights))
 
         own = None if weekday_curves is None else {day: raised(weights) for day, weights in weekday_curves.items()}
-        return cls(raised(FLAT if curve is None else curve), own, timezone or config.timezone)
+        return cls(raised(FLAT if curve is None else curve), own, timezone or config.timezone, minutes)
 
     def shares(self, start: int, end: int, bin_minutes: int = BIN_MINUTES) -> F64:
         """Return the share of the rows in each bin of [start, end) UTC microseconds, shape (bins,), sum 1."""
@@ -102,17 +106,41 @@ class IntradayProfile:
 
     def _computed(self, start: int, end: int, bin_minutes: int) -> F64:
         bounds = _bounds(start, end, bin_minutes)
-        weights = np.empty(len(bounds) - 1)
-        special = self.weekday_curves or {}
-        for number, instant in enumerate(bounds[:-1].tolist()):
-            minute = (start + int(instant) + _offset(self.timezone, start + int(instant))) // _MINUTE
-            curve = special.get((minute // 1440 + 3) % 7, self.curve)  # 1970-01-01 was a Thursday
-            weights[number] = curve[minute // 60 % 24]
+        instants = start + bounds[:-1].astype(np.int64)
+        first, last = _offset(self.timezone, start), _offset(self.timezone, end - 1)
+        if first == last:
+            local = instants + first
+        else:
+            local = instants + np.array([_offset(self.timezone, instant) for instant in instants.tolist()])
+        minute = local // _MINUTE
+        weights = np.array(self.curve)[minute // 60 % 24]
+        for weekday, curve in (self.weekday_curves or {}).items():
+            special = (minute // 1440 + 3) % 7 == weekday  # 1970-01-01 was a Thursday
+            weights[special] = np.array(curve)[minute[special] // 60 % 24]
+        if self.minutes is not None:
+            within = np.array(self.minutes * 2)
+            weights *= np.array([within[m : m + bin_minutes].mean() for m in range(60)])[minute % 60]
         weights *= np.diff(bounds)
         total = weights.sum()
         # A short day may have lost the only hours with any weight: its rows then fall anywhere.
         shares: F64 = weights / total if total > 0 else np.diff(bounds) / bounds[-1]
         return shares
+
+
+def appointment_grid(spacing: int, jitter: float) -> tuple[float, ...]:
+    """Return 60 weights of mean 1 by minute of the hour: appointments on a grid, arrivals early or late.
+
+    A comb of the spacing convolved with N(0, jitter): 1 + 2 Σ_k exp(-2 (π k jitter / spacing)²) cos(2 π k t / spacing).
+
+    Args:
+        spacing: Minutes between appointments, a divisor of 60.
+        jitter: Standard deviation of arrivals around their appointment, in minutes.
+    """
+    middle = np.arange(60) + 0.5
+    wave = np.ones(60)
+    for k in range(1, 20):
+        wave += 2 * math.exp(-2 * (math.pi * k * jitter / spacing) ** 2) * np.cos(2 * math.pi * k * middle / spacing)
+    return tuple((wave.clip(0) / wave.clip(0).mean()).tolist())
 
 
 @dataclass(frozen=True, eq=False)

@@ -139,6 +139,12 @@ class TableSchema:
     def _by_name(self) -> dict[str, Column]:
         return {column.name: column for column in self.columns}
 
+    @cached_property
+    def signature(self) -> str:
+        """Name, version and columns as one text: tables with equal signatures hold data of the same form."""
+        columns = ",".join(f"{c.name}:{c.dtype!r}:{c.format}" for c in self.columns)
+        return f"table {self.name} {self.version} {columns}"
+
     @property
     def names(self) -> list[str]:
         """Column names in storage order."""
@@ -198,26 +204,30 @@ class TableSchema:
         except pl.exceptions.PolarsError as error:
             raise DataError(f"table {self.name!r}: {error}") from error
 
-    def violations(self, frame: pl.DataFrame) -> list[Violation]:
-        """Return the rules of nulls, bounds, formats, uniqueness and real-looking text that the frame breaks."""
-        rules = [rule for rule in self._rules if rule[0] in frame.columns]
-        sums = [broken.sum().alias(str(i)) for i, (_, _, broken) in enumerate(rules)]
-        counts = frame.select(sums).row(0) if sums else ()
+    def violations(self, frame: pl.DataFrame, *, limits: bool = True) -> list[Violation]:
+        """Return the rules of nulls, bounds, formats, uniqueness and real-looking text that the frame breaks.
+
+        Args:
+            frame: Rows with some or all of the columns.
+            limits: Whether to look at nulls and bounds; a caller that has seen them already leaves them out.
+        """
+        present = frozenset(frame.columns)
+        rules = [rule for rule in self._rules if rule.column in present and (limits or not rule.limit)]
+        counts = frame.select(rule.rows for rule in rules).row(0) if rules else ()
         found = []
-        for (name, rule, broken), rows in zip(rules, counts, strict=True):
+        for rule, rows in zip(rules, counts, strict=True):
             if rows:
-                example = frame.filter(broken)[name][0]
-                found.append(Violation(name, rule, int(rows), repr(example)))
+                example = frame.filter(rule.broken)[rule.column][0]
+                found.append(Violation(rule.column, rule.name, int(rows), repr(example)))
         for column in self.columns:
-            if column.is_text and column.format is None and not column.vocabulary and column.name in frame.columns:
+            if column.is_text and column.format is None and not column.vocabulary and column.name in present:
                 for text, kind in list(scan(frame[column.name]).items())[:1]:
                     found.append(Violation(column.name, f"no {kind}", 1, repr(text)))
         return found
 
     @cached_property
-    def _rules(self) -> list[tuple[str, str, pl.Expr]]:
-        """(column, rule, expression that is true where a row breaks it)."""
-        return [(c.name, rule, broken) for c in self.columns for rule, broken in _rules_of(c)]
+    def _rules(self) -> list[_Rule]:
+        return [rule for column in self.columns for rule in _rules_of(column)]
 
     def json_schema(self) -> dict[str, Any]:
         """Return the JSON schema of one record."""
@@ -265,20 +275,42 @@ def references(tables: Sequence[TableSchema]) -> list[Reference]:
     return found
 
 
-def _rules_of(column: Column) -> Iterator[tuple[str, pl.Expr]]:
+@dataclass(frozen=True, eq=False)
+class _Rule:
+    """A rule of one column.
+
+    Attributes:
+        column: The column's name.
+        name: The rule in words.
+        limit: Whether the rule is about nulls or bounds.
+        broken: Whether a row breaks it.
+        rows: Number of rows that break it.
+    """
+
+    column: str
+    name: str
+    limit: bool
+    broken: pl.Expr
+    rows: pl.Expr
+
+
+def _rules_of(column: Column) -> Iterator[_Rule]:
+    def rule(name: str, broken: pl.Expr, limit: bool = False) -> _Rule:
+        return _Rule(column.name, name, limit, broken, broken.sum().alias(f"{column.name} {name}"))
+
     value = pl.col(column.name)
     if not column.nullable:
-        yield "not null", value.is_null()
+        yield rule("not null", value.is_null(), limit=True)
     if column.ge is not None:
-        yield f">= {column.ge:g}", value < column.ge
+        yield rule(f">= {column.ge:g}", value < column.ge, limit=True)
     if column.le is not None:
-        yield f"<= {column.le:g}", value > column.le
+        yield rule(f"<= {column.le:g}", value > column.le, limit=True)
     if column.dtype.is_float():
-        yield "finite", ~value.is_finite()
+        yield rule("finite", ~value.is_finite())
     if column.format is not None:
-        yield f"format {column.format}", ~value.str.contains(format_regex(column.format))
+        yield rule(f"format {column.format}", ~value.str.contains(format_regex(column.format)))
     if column.unique:
-        yield "unique", value.is_not_null() & value.is_duplicated()
+        yield rule("unique", value.is_not_null() & value.is_duplicated())
 
 
 _JSON_TYPES: dict[str, dict[str, Any]] = {

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
@@ -28,7 +29,7 @@ def run(app: typer.Typer) -> NoReturn:
     """Run an app and end the process: every refusal is one line on stderr and an exit code of its own."""
     try:
         # Outside standalone mode, click returns the code of an Exit and of Ctrl-C instead of leaving with it.
-        code = app(standalone_mode=False) or 0
+        code = app(standalone_mode=False, prog_name="simtom") or 0
         sys.stdout.flush()
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
@@ -36,13 +37,26 @@ def run(app: typer.Typer) -> NoReturn:
         code = _refused(error)
     if code == INTERRUPTED:
         say("simtom: interrupted")
+    if code in (FAILED, INTERRUPTED):
+        leave(code)
     sys.exit(code)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process at once, without taking the interpreter down step by step.
+
+    A query of polars that has failed or was stopped may have threads that still look for Python; finding it half gone
+    they abort the process, and the exit code with it. Whatever had to be closed is closed by now.
+    """
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+    os._exit(code)
 
 
 def _refused(error: Exception) -> int:
     """Tell what was refused and return the exit code; what nobody foresaw is raised again."""
     if isinstance(error, _usage_error()):
-        error.show(file=sys.stderr)  # type: ignore[attr-defined]
+        _show_usage(error)
         return WRONG_USAGE
     if isinstance(error, BrokenPipeError):
         close_stdout()
@@ -59,9 +73,29 @@ def _refused(error: Exception) -> int:
     return FAILED
 
 
+def _show_usage(error: Any) -> None:
+    """Tell what was wrong with the arguments in one line; without any arguments, show the help."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "simtom"
+    text = " ".join(str(error.format_message()).replace("Value error, ", "").split())
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show(file=sys.stderr)
+        return
+    say(f"{command}: {text.rstrip('.')}; see {command} -h")
+
+
 def _usage_error() -> type[Exception]:
     """Return the class of wrong arguments, from click or from typer's own copy of it."""
     return next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+
+def interruptible() -> None:
+    """Let Ctrl-C reach this process as a KeyboardInterrupt; call it once polars is imported.
+
+    polars puts a handler of its own in front of Python's: while a query runs in any thread, Ctrl-C is a matter of that
+    query alone, and one that streams a file to disk ends when the file does.
+    """
+    signal.signal(signal.SIGINT, signal.getsignal(signal.SIGINT))
 
 
 @contextmanager

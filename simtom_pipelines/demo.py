@@ -102,6 +102,9 @@ class _Terminal:
             self._console.print(line[: max(self._console.width - 1, 40)], markup=False, highlight=False)
         return j - i
 
+    def poll(self) -> None:
+        """Do nothing: nothing is held back."""
+
     def flush(self) -> None:
         """Do nothing: nothing is held back."""
 

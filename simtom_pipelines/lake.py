@@ -30,6 +30,8 @@ FOOTER_KEY = b"simtom"
 PREVIEW_ROWS = 5
 COMPRESSION_LEVEL = 1
 
+_HALF_URL = re.compile(r"^(s3|gs|gcs|az|abfss?|https?|file|hdfs):(?!//)", re.IGNORECASE)
+"""A URL that lost a slash would become a folder with a colon in its name."""
 _PARTITION = re.compile(r"^date=(\d{4}-\d{2}-\d{2})$")
 
 
@@ -121,8 +123,10 @@ class ParquetLake:
 
     def __init__(self, root: str, storage_options: Mapping[str, str] | None = None) -> None:
         self.root = str(root).rstrip("/") or "/"
+        if _HALF_URL.match(self.root):
+            raise LakeError(f"lake: {root!r} given; allowed: a folder, or a URL with two slashes as s3://bucket/prefix")
         self.storage: LocalStorage | ObjectStorage = (
-            ObjectStorage(dict(storage_options or {})) if "://" in self.root else LocalStorage()
+            ObjectStorage(dict(storage_options or {})) if "://" in self.root else LocalStorage(self.root)
         )
 
     # -- places ---------------------------------------------------------------------------------------------------
@@ -256,10 +260,19 @@ class ParquetLake:
         stamp: Stamp,
         *,
         if_exists: IfExists = "error",
+        observed: PartitionStats | None = None,
     ) -> Partition:
         """Write a partition from its frames in order, or keep the one that is there.
 
         A reader sees the old file or the new one, never half of one.
+
+        Args:
+            ref: The table.
+            day: The partition's day; None for a dimension.
+            batches: The rows in order.
+            stamp: What is known of the partition.
+            if_exists: What to do with a partition of other content.
+            observed: Statistics that see every frame before it is pulled from `batches`; None: gathered here.
 
         Raises:
             LakeError: Other content is there and may not be replaced, or the storage refuses.
@@ -269,10 +282,13 @@ class ParquetLake:
             return kept
         began = time.perf_counter()
         path = self.path(ref.dataset, ref.schema.name, day)
-        stats = PartitionStats(ref.schema, ref.timezone if day else None, day, stamp.expected_rows, stamp.volume_noise)
+        stats, frames = observed, iter(batches)
+        if stats is None:
+            stats = statistics(ref, day, stamp)
+            frames = stats.observing(frames)
         try:
             with self.storage.replacing(path) as target:
-                footer = self._sink(target, iter(batches), stats, ref, stamp)
+                footer = self._sink(target, frames, stats, ref, stamp)
         except (OSError, pl.exceptions.PolarsError, StorageError) as error:
             raise LakeError(
                 f"{path} cannot be written: {_reason(error)}; what was there before is untouched"
@@ -293,6 +309,7 @@ class ParquetLake:
         first = next(batches, None)
         if first is None:
             first = pl.DataFrame(schema=ref.schema.polars_schema(ref.timezone))
+            stats.observe(first)
         second = next(batches, None)
         options: dict[str, Any] = {
             "compression": "zstd",
@@ -302,23 +319,25 @@ class ParquetLake:
             "statistics": ref.schema.kind != "labels",
         }
         if second is None:
-            stats.observe(first)
             first.write_parquet(target, metadata=footer(), **options)
         else:
             frames = chain([first, second], batches)
-            _streamed(frames, stats, first.schema).sink_parquet(target, metadata=footer, maintain_order=True, **options)
+            _streamed(frames, first.schema).sink_parquet(target, metadata=footer, maintain_order=True, **options)
         return made[-1]
 
 
-def _streamed(frames: Iterator[pl.DataFrame], stats: PartitionStats, schema: pl.Schema) -> pl.LazyFrame:
-    """Return a lazy frame that pulls the frames once, in order, each seen by the statistics."""
+def statistics(ref: TableRef, day: date | None, stamp: Stamp) -> PartitionStats:
+    """Return the statistics of a partition before its first row."""
+    return PartitionStats(ref.schema, ref.timezone if day else None, day, stamp.expected_rows, stamp.volume_noise)
+
+
+def _streamed(frames: Iterator[pl.DataFrame], schema: pl.Schema) -> pl.LazyFrame:
+    """Return a lazy frame that pulls the frames once, in order."""
 
     def source(
         with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
     ) -> Iterator[pl.DataFrame]:
-        for frame in frames:
-            stats.observe(frame)
-            yield frame
+        yield from frames
 
     return register_io_source(source, schema=schema)
 

@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -13,10 +14,11 @@ from generators import fingerprint
 from generators.base import BaseGenerator, check_day
 from generators.schema import TableSchema
 from simtom_pipelines.datasets import DatasetSpec, find_table
-from simtom_pipelines.lake import IfExists, LakeError, ParquetLake, Partition, Stamp, TableRef
+from simtom_pipelines.lake import IfExists, LakeError, ParquetLake, Partition, Stamp, TableRef, statistics
+from simtom_pipelines.partition_stats import PartitionStats
 
 AHEAD = 2
-"""Days that are generated ahead of the writer."""
+"""Frames that are generated ahead of the writer: a small day is one, a large one a frame a slice."""
 
 
 _watchers: list[Callable[[Partition], None]] = []
@@ -37,8 +39,8 @@ def write_days(
 ) -> Generator[Partition]:
     """Write the partitions of days that are not there yet, in order; yield each when it is stored.
 
-    A day whose fingerprint is stored is kept without being generated. Days of one slice are written in a thread of
-    their own while the next one is generated; days of several slices stream through with bounded memory.
+    A day whose fingerprint is stored is kept without being generated. The others are written in a thread of their own,
+    slice by slice, while the next slices and days are generated: memory is bounded whatever the size of a day.
 
     Args:
         lake: Where to write.
@@ -96,8 +98,20 @@ def _stamp(generator: BaseGenerator[Any], schema: TableSchema, day: date, start:
     )
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """The next frames on the queue are those of this day, up to `_DAY_ENDS`."""
+
+    day: date
+    stamp: Stamp
+    statistics: PartitionStats
+
+
+_DAY_ENDS = object()
+
+
 class _Pipeline:
-    """Generates days and hands them to a writer thread, a few ahead."""
+    """Generates days frame by frame and hands the frames to a writer thread, a few ahead."""
 
     def __init__(
         self, lake: ParquetLake, ref: TableRef, generator: BaseGenerator[Any], if_exists: IfExists, start: date
@@ -106,6 +120,7 @@ class _Pipeline:
         self.jobs: queue.Queue[Any] = queue.Queue(AHEAD)
         self.done: queue.Queue[Partition | BaseException | None] = queue.Queue()
         self.stop = threading.Event()
+        self.failed = threading.Event()
 
     def run(self, days: Iterable[date]) -> Iterator[Partition]:
         writer = threading.Thread(target=self._write_all, name="lake-writer", daemon=True)
@@ -132,17 +147,19 @@ class _Pipeline:
             return
         labels = schema.kind == "labels"
         frames = self.generator.label_batches(schema.name, day, self.start) if labels else self.generator.batches(day)
-        first = next(frames)
-        self._put((day, stamp, first, frames))
+        stats = statistics(self.ref, day, stamp)
+        self._put(_Opened(day, stamp, stats))
+        for frame in stats.observing(frames):
+            self._put(frame)
+        self._put(_DAY_ENDS)
 
     def _put(self, job: Any) -> None:
-        while True:
+        while not self.failed.is_set():  # _finished raises what the writer met
             try:
                 self.jobs.put(job, timeout=0.1)
                 return
             except queue.Full:
-                if not self.done.empty() and isinstance(self.done.queue[0], BaseException):
-                    return  # the writer has failed; _finished raises
+                continue
 
     def _finished(self) -> Iterator[Partition]:
         while not self.done.empty():
@@ -166,18 +183,24 @@ class _Pipeline:
     def _write_all(self) -> None:
         try:
             while (job := self.jobs.get()) is not None and not self.stop.is_set():
-                self.done.put(job if isinstance(job, Partition) else self._write(*job))
+                self.done.put(self._write(job) if isinstance(job, _Opened) else job)
         except BaseException as error:
             self.done.put(error)
+            self.failed.set()
         finally:
             self.done.put(None)
 
-    def _write(self, day: date, stamp: Stamp, first: Any, rest: Iterator[Any]) -> Partition:
+    def _write(self, opened: _Opened) -> Partition:
         def frames() -> Iterator[Any]:
-            yield first
-            for frame in rest:
-                if self.stop.is_set():
+            while (frame := self.jobs.get()) is not _DAY_ENDS:
+                if self.stop.is_set() or frame is None:
                     raise InterruptedError("the run was stopped")
                 yield frame
 
-        return self.lake.write(self.ref, day, frames(), stamp, if_exists=self.if_exists)
+        rest = frames()
+        partition = self.lake.write(
+            self.ref, opened.day, rest, opened.stamp, if_exists=self.if_exists, observed=opened.statistics
+        )
+        for _ in rest:  # another run has stored the day meanwhile: its frames are not wanted any more
+            pass
+        return partition

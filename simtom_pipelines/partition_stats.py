@@ -7,6 +7,7 @@ keys and order on all of them.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Any
 
@@ -22,7 +23,8 @@ SIGMAS = 6.0
 """Width of the volume band: a wrong alarm is rarer than one day in a hundred million."""
 
 BUSINESS, EVENING = range(9, 18), range(18, 23)
-MICROSECONDS_A_DAY = 86_400_000_000
+MERGED_KEYS = 2**20
+"""Keys that are looked at together for doubles."""
 
 
 class PartitionStats:
@@ -58,33 +60,34 @@ class PartitionStats:
         if schema.key:
             self._keys.setdefault(schema.key, [])
         self._bounded = [c for c in schema if c.ge is not None or c.le is not None]
-        self._strict = [c.name for c in schema if not c.nullable]
+        self._strict = frozenset(c.name for c in schema if not c.nullable)
+
+    def observing(self, frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        """Yield the frames, each added before it is handed on."""
+        for frame in frames:
+            self.observe(frame)
+            yield frame
 
     def observe(self, frame: pl.DataFrame) -> None:
         """Add the next rows."""
         if not self.rows:
             self.preview = _records(frame.head(PREVIEW_ROWS))
-            for violation in self.schema.violations(frame.head(SAMPLE_ROWS)):
+            for violation in self.schema.violations(frame.head(SAMPLE_ROWS), limits=False):
                 self._problems.setdefault(f"{violation.column} {violation.rule}", str(violation))
         self.rows += frame.height
         if frame.is_empty():
             return
-        for name in self._strict:
-            if nulls := frame[name].null_count():
+        for name, nulls in zip(frame.columns, frame.null_count().row(0), strict=True):
+            if nulls and name in self._strict:
                 self._problems.setdefault(f"{name} not null", f"{name}: {nulls} nulls")
-        self._bounds(frame)
+        for column in self._bounded:  # a series at a time: planning a query costs more than a small day's extremes
+            values = frame.get_column(column.name)
+            self._within(column, values.min(), values.max())
         for key, parts in self._keys.items():
-            parts.append((frame[key[0]].hash() if len(key) == 1 else frame.select(key).hash_rows()).to_numpy())
+            hashed = frame[key[0]].hash() if len(key) == 1 else frame.select(key).hash_rows()
+            parts.append(hashed.to_numpy(writable=True))
         if self.timezone is not None and "timestamp" in frame.columns:
             self._times(frame["timestamp"])
-
-    def _bounds(self, frame: pl.DataFrame) -> None:
-        if not self._bounded:
-            return
-        names = [c.name for c in self._bounded]
-        found = frame.select(pl.col(names).min(), pl.col(names).max().name.suffix(" max")).row(0)
-        for column, smallest, largest in zip(self._bounded, found, found[len(names) :], strict=False):
-            self._within(column, smallest, largest)
 
     def _within(self, column: Column, smallest: Any, largest: Any) -> None:
         if smallest is None:
@@ -158,12 +161,20 @@ class PartitionStats:
 
 
 def _duplicates(parts: list[NDArray[np.uint64]]) -> int:
+    """Count the keys that stand twice; sorts the parts. Keys are merged by their leading bits, so few are copied."""
     if not parts:
         return 0
-    keys = np.concatenate(parts)
-    parts[:] = [keys]  # the pieces are free before the sort, which is in place: a large day's keys are held once
-    keys.sort()
-    return int((keys[1:] == keys[:-1]).sum())
+    for part in parts:
+        part.sort()
+    pieces = -(-sum(map(len, parts)) // MERGED_KEYS)
+    edges = np.array([number * (2**64 // pieces) for number in range(1, pieces)], np.uint64)
+    cuts = [[0, *np.searchsorted(part, edges).tolist(), len(part)] for part in parts]
+    found = 0
+    for piece in range(pieces):
+        keys = np.concatenate([part[cut[piece] : cut[piece + 1]] for part, cut in zip(parts, cuts, strict=True)])
+        keys.sort()
+        found += int((keys[1:] == keys[:-1]).sum())
+    return found
 
 
 def _records(frame: pl.DataFrame) -> list[dict[str, Any]]:

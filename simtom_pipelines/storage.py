@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +15,8 @@ from typing import Any
 from generators.errors import SimtomError
 
 SUFFIX = ".tmp"
+SCRATCH = ".tmp"
+"""Folder at a lake's root that holds files while they are written; readers of a table never see it."""
 
 S3_OPTIONS = {
     "aws_access_key_id": "key",
@@ -28,9 +32,16 @@ class StorageError(SimtomError):
 
 
 class LocalStorage:
-    """Files of a local folder."""
+    """Files of a local folder.
+
+    Args:
+        root: The folder under which every path lies; None: files in the making lie beside their targets.
+    """
 
     polars_options: None = None
+
+    def __init__(self, root: str | None = None) -> None:
+        self._scratch = None if root is None else Path(root) / SCRATCH
 
     def exists(self, path: str) -> bool:
         """Return whether a file exists."""
@@ -57,49 +68,71 @@ class LocalStorage:
 
     @contextmanager
     def replacing(self, path: str) -> Iterator[str]:
-        """Yield a temporary path beside `path`; on success it is synced and renamed over it, else removed.
+        """Yield a temporary path on the same file system; on success it is synced and renamed over `path`.
 
-        The temporary file is locked while it is written, so the leftovers of a killed writer are those whose lock can
-        be taken; they are removed first.
+        In a lake it lies in a hidden folder at the root, because polars refuses a table's folder that holds anything
+        else than its Parquet files. The temporary file is locked while it is written, so the leftovers of killed
+        writers are those whose lock can be taken; they are removed first.
         """
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        self._sweep(target)
-        handle, temporary = _locked_temporary(target)
+        if self._scratch is not None:
+            _sweep(self._scratch)
+        _sweep(target.parent)
+        handle, temporary = self._temporary(target)
         try:
             os.fchmod(handle, 0o644)
             yield str(temporary)
             os.fsync(handle)
-            os.replace(temporary, target)
+            _move(temporary, target)
             _sync_folder(target.parent)
         finally:
             temporary.unlink(missing_ok=True)
             os.close(handle)
 
-    @staticmethod
-    def _sweep(target: Path) -> None:
-        for leftover in target.parent.glob(f".{target.name}.*{SUFFIX}"):
+    def _temporary(self, target: Path) -> tuple[int, Path]:
+        """Return the descriptor and path of a locked file: in the scratch folder, or beside the target.
+
+        The scratch folder may be another user's, or the root may be, while the table's folder is open to this one.
+        """
+        if self._scratch is not None:
             try:
-                handle = os.open(leftover, os.O_RDWR)
-            except OSError:
-                continue
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                leftover.unlink(missing_ok=True)
-            except OSError:
-                pass  # another writer is at work on it
-            finally:
-                os.close(handle)
+                self._scratch.mkdir(exist_ok=True)
+                return _locked_temporary(self._scratch, f"{target.parent.name}.{target.name}.")
+            except PermissionError:
+                pass
+        return _locked_temporary(target.parent, f".{target.name}.")
 
 
-def _locked_temporary(target: Path) -> tuple[int, Path]:
-    """Create a temporary file beside `target` and lock it; return its descriptor and path.
+def _sweep(folder: Path) -> None:
+    """Remove the temporary files of a folder that no writer holds."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [entry.path for entry in entries if entry.name.endswith(SUFFIX)]
+    except OSError:
+        return
+    for leftover in found:
+        try:
+            handle = os.open(leftover, os.O_RDWR)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            Path(leftover).unlink(missing_ok=True)
+        except OSError:
+            pass  # another writer is at work on it
+        finally:
+            os.close(handle)
+
+
+def _locked_temporary(folder: Path, prefix: str) -> tuple[int, Path]:
+    """Create a temporary file in a folder and lock it; return its descriptor and path.
 
     Another writer's sweep can take the file between its creation and its lock, so the lock counts only where the name
     still leads to the locked file.
     """
     while True:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=SUFFIX, dir=target.parent)
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=SUFFIX, dir=folder)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             if os.fstat(handle).st_nlink:
@@ -108,6 +141,26 @@ def _locked_temporary(target: Path) -> tuple[int, Path]:
             Path(name).unlink(missing_ok=True)
             os.close(handle)
             raise
+        os.close(handle)
+
+
+def _move(temporary: Path, target: Path) -> None:
+    """Rename a finished file over its target; where that is mounted from elsewhere, over a copy beside it."""
+    try:
+        os.replace(temporary, target)
+        return
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+    handle, beside = _locked_temporary(target.parent, f".{target.name}.")
+    try:
+        with open(temporary, "rb") as source, open(handle, "wb", closefd=False) as copy:
+            shutil.copyfileobj(source, copy, 1 << 20)
+        os.fchmod(handle, 0o644)
+        os.fsync(handle)
+        os.replace(beside, target)
+    finally:
+        beside.unlink(missing_ok=True)
         os.close(handle)
 
 

@@ -33,12 +33,14 @@ from generators.ecommerce.customers import (
 )
 from generators.identifiers import dated_hex, inline_text, permute
 from generators.intraday import IntradayProfile
-from generators.randomness import LANES, hash_key, normal_table, pick_table
+from generators.randomness import LANES, hash_key, look_up, normal_table, pick_table
 from generators.registry import register_generator
 from generators.volume import VolumeModel, VolumeTables
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 U16 = NDArray[np.uint16]
+Products = NDArray[np.intp]
+"""(n,) product numbers, ready to index with."""
 
 HOURS: dict[str, tuple[float, ...]] = {
     "block": (*[0.01] * 9, *[7 / 90] * 9, *[0.04] * 5, 0.01),
@@ -225,7 +227,7 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
             **self._device_columns(device),
             **self._behaviour(batch, who, device, account, product),
             "payment_provider": account.provider,
-            "payment_credit_limit": np.array(LIMITS, np.uint16)[account.limit],
+            "payment_credit_limit": look_up(np.array(LIMITS, np.uint16), account.limit),
         }
         return self._frame(frame, batch)
 
@@ -245,7 +247,7 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
         """Return the last known row of each purchase; of its instalments, how they stand on the day."""
         return bnpl_labels.standing(rows, day) if table == "installments" else super().fold(table, rows, day)
 
-    def _parties(self, batch: Batch) -> tuple[Customers, Devices, Accounts, U16]:
+    def _parties(self, batch: Batch) -> tuple[Customers, Devices, Accounts, Products]:
         """Return who buys what on which device and account."""
         slots = self.customers.pool.draw(batch.n, batch.rng("customer_id"))
         who = self.customers.on_day(slots, batch.day)
@@ -271,11 +273,11 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
 
     # -- products -------------------------------------------------------------------------------------------------
 
-    def _products(self, batch: Batch, who: Customers) -> U16:
+    def _products(self, batch: Batch, who: Customers) -> Products:
         picks = _category_picks(self.config.market, batch.day.month >= 11, self._sold)
         category = picks[(who.age.astype(np.intp) << 16) + lanes(batch, "product_category")]
         index = (category.astype(np.intp) << 16) + lanes(batch, "product_id")
-        return np.asarray(self.catalogue.picks[index], np.uint16)
+        return np.asarray(self.catalogue.picks[index], np.intp)
 
     @cached_property
     def _sold(self) -> tuple[bool, ...]:
@@ -285,7 +287,7 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
         shop = self.catalogue
         return tuple(bool(shop.eligible[shop.category == code].any()) for code in range(len(CATEGORIES)))
 
-    def _product_columns(self, product: U16) -> dict[str, Any]:
+    def _product_columns(self, product: Products) -> dict[str, Any]:
         shop = self.catalogue
         price = shop.price[product]
         return {
@@ -306,7 +308,7 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
         return id_keys(self.config.seed, self.name)
 
     def _ids(
-        self, batch: Batch, who: Customers, device: Devices, account: Accounts, product: U16
+        self, batch: Batch, who: Customers, device: Devices, account: Accounts, product: Products
     ) -> dict[str, pl.Series]:
         customer = customer_views(who.entity, self._keys)
         return {
@@ -342,22 +344,22 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
     def _device_columns(device: Devices) -> dict[str, Any]:
         types, systems = pair_codes()
         return {
-            "device_type": types[device.pair],
-            "device_os": systems[device.pair],
+            "device_type": look_up(types, device.pair),
+            "device_os": look_up(systems, device.pair),
             "device_is_trusted": device.age > TRUSTED_AFTER_DAYS,
         }
 
     # -- behaviour and risk ---------------------------------------------------------------------------------------
 
     def _behaviour(
-        self, batch: Batch, who: Customers, device: Devices, account: Accounts, product: U16
+        self, batch: Batch, who: Customers, device: Devices, account: Accounts, product: Products
     ) -> dict[str, Any]:
         shop, config = self.catalogue, self.config
         risk = self._risk(batch, who, device, account, product)
         scenario, cell, installments, defaults = risk.scenario, risk.cell, risk.installments, risk.defaults
         stress = config.stress(batch.day)
         score = _score_table(stress)
-        utilisation = np.round(shop.price[product] / np.array(LIMITS, np.float64)[account.limit], 4)
+        utilisation = np.round(shop.price[product] / look_up(np.array(LIMITS, np.float64), account.limit), 4)
         site = _between(SITE_SECONDS, scenario, lanes(batch, "time_on_site_seconds"))
         comparison = _between(COMPARISON_SECONDS, scenario, lanes(batch, "price_comparison_time"))
         return {
@@ -365,7 +367,7 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
             "risk_score": score[cell],
             "risk_level": np.searchsorted(model.LEVEL_EDGES, score, side="right").astype(np.uint8)[cell],
             "installment_count": installments,
-            "purchase_context": np.array(CONTEXT_BY_SCENARIO, np.uint8)[scenario],
+            "purchase_context": look_up(np.array(CONTEXT_BY_SCENARIO, np.uint8), scenario),
             "checkout_speed": _speed_picks(config.scenario_noise)[
                 (scenario.astype(np.intp) << 16) + lanes(batch, "checkout_speed")
             ],
@@ -381,7 +383,7 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
             "status": self._status(batch),
         }
 
-    def _risk(self, batch: Batch, who: Customers, device: Devices, account: Accounts, product: U16) -> _Risk:
+    def _risk(self, batch: Batch, who: Customers, device: Devices, account: Accounts, product: Products) -> _Risk:
         """Return what decides whether a purchase is paid, and the plan by which it is."""
         shop = self.catalogue
         trusted = (device.age > TRUSTED_AFTER_DAYS).astype(np.uint8)
@@ -398,12 +400,14 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
         linear = self._linear(batch, who, account, product, score[cell])
         return _Risk(scenario, cell, installments, linear, self._defaults(batch, linear))
 
-    def _scenario(self, batch: Batch, product: U16, account: Accounts, trusted: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _scenario(
+        self, batch: Batch, product: Products, account: Accounts, trusted: NDArray[np.uint8]
+    ) -> NDArray[np.uint8]:
         # Weights: low 0.60, impulse 0.20, stretched 0.15 exp(1.1 (ln util - mean) - 0.42), high risk 0.05 exp(-0.20),
         # times e on a device that is not trusted.
         by_price, by_limit = _stretch_tables(self.catalogue)
-        stretched = by_price[product] * by_limit[account.limit]
-        high_risk = np.array([0.05 * np.exp(0.80), 0.05 * np.exp(-0.20)], np.float32)[trusted]
+        stretched = by_price[product] * look_up(by_limit, account.limit)
+        high_risk = look_up(np.array([0.05 * np.exp(0.80), 0.05 * np.exp(-0.20)], np.float32), trusted)
         point = batch.rng("risk_scenario").random(batch.n, dtype=np.float32) * (np.float32(0.8) + stretched + high_risk)
         scenario = (point >= np.float32(0.6)).astype(np.uint8)
         scenario += point >= np.float32(0.8)
@@ -411,16 +415,16 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
         return scenario
 
     def _linear(
-        self, batch: Batch, who: Customers, account: Accounts, product: U16, score: NDArray[np.float64]
+        self, batch: Batch, who: Customers, account: Accounts, product: Products, score: NDArray[np.float64]
     ) -> NDArray[np.float32]:
         by_price, by_limit = _utilisation_tables(self.catalogue)
         linear = ((score - model.SCORE_MEAN) / model.SCORE_SD).astype(np.float32)
         linear += by_price[product]
-        linear += by_limit[account.limit]
-        linear -= _tenure_table()[who.tenure]
+        linear += look_up(by_limit, account.limit)
+        linear -= look_up(_tenure_table(), who.tenure)
         linear *= np.float32(1 / model.LINEAR_SD)
         linear += np.float32(model.FRAILTY) * who.risk
-        linear += np.float32(model.UNOBSERVED) * _normals()[lanes(batch, "unobserved")]
+        linear += np.float32(model.UNOBSERVED) * look_up(_normals(), lanes(batch, "unobserved"))
         linear *= np.float32(1 / model.TOTAL_SD)
         return linear
 
@@ -428,14 +432,14 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
         config = self.config
         season = config.seasonal_multiplier if model.in_season(batch.day) else 1.0
         p = model.base_probability(linear, config.base_default_rate / model.REFERENCE_RATE * season)
-        p += np.float32(0.01) * _normals()[lanes(batch, "default_noise")]
+        p += np.float32(0.01) * look_up(_normals(), lanes(batch, "default_noise"))
         np.clip(p, np.float32(0.001), np.float32(0.25), out=p)
         return batch.rng("will_default").random(batch.n, dtype=np.float32) < p
 
     def _status(self, batch: Batch) -> NDArray[np.uint8]:
         if self.config.status_mode == "completed":
             return np.zeros(batch.n, np.uint8)
-        return pick_table(LIFECYCLE)[lanes(batch, "status")]
+        return look_up(pick_table(LIFECYCLE), lanes(batch, "status"))
 
     # -- frame ----------------------------------------------------------------------------------------------------
 
@@ -507,9 +511,10 @@ def _cart_picks() -> NDArray[np.uint8]:
     return np.concatenate(tables)
 
 
-def _between(ranges: tuple[tuple[int, int], ...], scenario: NDArray[np.uint8], draws: U16) -> U16:
+def _between(ranges: tuple[tuple[int, int], ...], scenario: NDArray[Any], draws: U16) -> U16:
     """Return (n,) whole seconds uniform in the scenario's closed range."""
     low, high = np.array(ranges, np.uint32).T
+    scenario = scenario.astype(np.intp)
     return np.asarray(low[scenario] + (draws * (high - low + 1)[scenario] >> 16), np.uint16)
 
 

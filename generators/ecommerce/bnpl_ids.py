@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from generators.identifiers import base32_views, base32_words, hex_quads, permute, row_text
+from generators.identifiers import base32_digits, base32_views, base32_words, hex_quads, permute, row_text
 from generators.randomness import hash_key
 
 
@@ -26,7 +26,8 @@ def device_text(number: NDArray[np.uint64], keys: dict[str, np.uint64]) -> pl.Se
     """Return the ids of (n,) devices."""
     shown = permute(number, 55, keys["device"])
     rows = np.empty((len(number), 4), np.uint32)
-    rows[:, :3] = base32_views("dev_", shown & np.uint64((1 << 40) - 1)).view(np.uint32)[:, 1:]
+    rows[:, 0] = np.frombuffer(b"dev_", np.uint32)[0]
+    base32_digits(rows.view(np.uint16)[:, 2:6], shown)
     rows[:, 3] = base32_words("_", shown >> np.uint64(40))
     return row_text(rows, 0, 16)
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from generators.base import day_number
 from generators.entities import I32, I64, EntityPool, Lifetime, Occupants
-from generators.randomness import F64, LANES, hash64, hash_key, normal_table, pick_table
+from generators.randomness import F64, LANES, hash64, hash_key, look_up, normal_table, pick_table
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
@@ -81,6 +81,7 @@ PRIMARY_SHARE = 0.85
 """Share of rows on the customer's newest device."""
 
 
+@lru_cache(maxsize=32)
 def cuts(shares: tuple[float, ...]) -> list[float]:
     """Return the standard normal quantiles that cut categories of the given shares, lowest category first."""
     inverse = NormalDist().inv_cdf
@@ -186,21 +187,21 @@ class CustomerBase:
         """Return the attributes of occupants at their age in the pool."""
         normal, (r, c, i, v) = _normals(), self.pool.lanes("grades", who.entity)
         risk = self._risk(r)
-        credit_score = np.float32(0.75) * risk + np.float32(0.66) * normal[c]
+        credit_score = np.float32(0.75) * risk + np.float32(0.66) * look_up(normal, c)
         income_score = self._income_score(risk, i)
-        verification_score = np.float32(0.30) * risk + np.float32(0.95) * normal[v]
+        verification_score = np.float32(0.30) * risk + np.float32(0.95) * look_up(normal, v)
         a, b, s, _ = self.pool.lanes("person", who.entity)
-        entry = _entry_ages()[a]
+        entry = look_up(_entry_ages(), a)
         # Young people move more: five years are worth a tenth of a standard deviation.
         address_score = (
             np.float32(0.15) * risk
-            + np.float32(0.95) * normal[b]
+            + np.float32(0.95) * look_up(normal, b)
             + (np.float32(37.0) - entry * np.float32(1 / YEAR_DAYS)) * np.float32(0.02)
         )
         verification = graded(verification_score, VERIFICATION_SHARES)
         verification -= (who.age >= VERIFICATION_STEP_DAYS) & (verification == UNVERIFIED)
         address = graded(address_score, ADDRESS_SHARES)
-        state = _state_table()[s]
+        state = look_up(_state_table(), s)
         self._move(who, address, state)
         return Customers(
             entity=who.entity,
@@ -211,14 +212,14 @@ class CustomerBase:
             income_score=income_score,
             verification=verification,
             address=address,
-            age=_age_codes()[entry + who.age],
-            entry=_age_codes()[entry],
+            age=look_up(_age_codes(), entry + who.age),
+            entry=look_up(_age_codes(), entry),
             state=state,
         )
 
     def _move(self, who: Occupants, address: U8, state: U8) -> None:
         """Replace the state of those who moved by their age in the pool."""
-        limit = (np.array(YEARLY_MOVES) * LANES).astype(np.uint16)[address]
+        limit = look_up((np.array(YEARLY_MOVES) * LANES).astype(np.uint16), address)
         for block in range(0, int(who.age.max(initial=0)) // 365 + 1, 4):
             entity, bound, rows = who.entity, limit, None
             if block:
@@ -239,7 +240,7 @@ class CustomerBase:
         """Return (row, age in days) of every move of (n,) customers up to their ages, in order of row and age."""
         found: list[tuple[I64, I32]] = []
         address = self.attributes(Occupants(entities, np.zeros(len(entities), np.int32), ages)).address
-        limit = (np.array(YEARLY_MOVES) * LANES).astype(np.uint16)[address]
+        limit = look_up((np.array(YEARLY_MOVES) * LANES).astype(np.uint16), address)
         for year in range(int(ages.max(initial=0)) // 365 + 1):
             draws = self.pool.lanes(f"moves {year // 4 * 4}", entities)[year % 4]
             lane = self.pool.lanes(f"move {year}", entities)[0]
@@ -278,7 +279,7 @@ class CustomerBase:
 
     def device_slots(self, entity: I64) -> U8:
         """Return (n,) numbers of devices that customers use at a time: 1, 2 or 3."""
-        return np.asarray(_device_counts()[self.pool.lanes("devices", entity)[0]], np.uint8)
+        return np.asarray(look_up(_device_counts(), self.pool.lanes("devices", entity)[0]), np.uint8)
 
     def device_life(self, entity: I64, slot: U8 | int) -> tuple[I32, I32]:
         """Return (lifetime, phase) in days of device slots: a device gives way when age + phase passes one."""
@@ -310,15 +311,15 @@ class CustomerBase:
 
     def entry_age(self, entity: I64) -> I32:
         """Return (n,) ages in days at sign-up."""
-        return np.asarray(_entry_ages()[self.pool.lanes("person", entity)[0]], np.int32)
+        return np.asarray(look_up(_entry_ages(), self.pool.lanes("person", entity)[0]), np.int32)
 
     def _risk(self, draws: NDArray[np.uint16]) -> F32:
-        risk = _normals()[draws]
+        risk = look_up(_normals(), draws)
         return risk + np.float32(self.risk_shift) if self.risk_shift else risk
 
     @staticmethod
     def _income_score(risk: F32, draws: NDArray[np.uint16]) -> F32:
-        return np.float32(-0.35) * risk + np.float32(0.94) * _normals()[draws]
+        return np.float32(-0.35) * risk + np.float32(0.94) * look_up(_normals(), draws)
 
     @cached_property
     def _device_key(self) -> np.uint64:
@@ -348,7 +349,9 @@ class CustomerBase:
     def limits_after(self, who: Customers, which: U8, noise: NDArray[np.uint16], years: I32) -> U8:
         """Return (n,) limit codes after (n,) full years that count."""
         score = (
-            np.float32(-0.55) * who.risk + np.float32(0.27) * who.income_score + np.float32(0.60) * _normals()[noise]
+            np.float32(-0.55) * who.risk
+            + np.float32(0.27) * who.income_score
+            + np.float32(0.60) * look_up(_normals(), noise)
         )
         # The sum's standard deviation is that of its three parts and the covariance of risk and income.
         code = graded(score * np.float32(1 / _LIMIT_DEVIATION), LIMIT_SHARES)
@@ -364,7 +367,7 @@ class CustomerBase:
         kept = np.round((1.0 - self.yearly_miss) * 256).clip(0, 255).astype(np.uint8)[position]
         full_years = np.minimum(years[rows], 8).astype(np.uint8)
         steps = (words < kept[:, None]) & (np.arange(8, dtype=np.uint8) < full_years[:, None])
-        return np.asarray(steps.sum(axis=1), np.uint8)
+        return np.asarray(np.bitwise_count(steps.view(np.uint64).ravel()), np.uint8)  # eight flags a word
 
 
 def holds_two(draws: NDArray[np.uint16]) -> NDArray[np.bool_]:

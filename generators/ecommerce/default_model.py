@@ -87,7 +87,7 @@ def base_probability(linear: NDArray[np.float32], scale: float) -> NDArray[np.fl
     position = linear * np.float32(65_535 / 12.0)
     position += np.float32(65_535 / 2.0 + 0.5)
     np.clip(position, 0, 65_535, out=position)
-    p = beta_quantiles()[position.astype(np.uint16)]
+    p = beta_quantiles()[position.astype(np.intp)]
     p *= np.float32(scale)
     return np.clip(p, np.float32(0.005), np.float32(0.20), out=p)
 

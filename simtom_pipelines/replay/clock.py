@@ -21,6 +21,10 @@ class Clock(Protocol):
         """Return at `when` or later, or soon after `stop` is set. A moment in the past returns at once."""
         ...
 
+    def wall(self) -> int:
+        """Return the present instant in UTC microseconds since 1970."""
+        ...
+
 
 class MonotonicClock:
     """The machine's monotonic clock.
@@ -38,16 +42,22 @@ class MonotonicClock:
         while (rest := when - time.monotonic()) > 0.0 and not stop.is_set():
             time.sleep(min(rest, STOP_CHECK_SECONDS))
 
+    def wall(self) -> int:
+        """Return the instant of the machine's calendar clock, in microseconds."""
+        return time.time_ns() // 1_000
+
 
 class VirtualClock:
     """A clock that moves only when it is slept on or advanced: tests of hours take milliseconds.
 
     Args:
         start: Its first moment, in seconds.
+        wall: The instant of that moment, in UTC microseconds since 1970.
     """
 
-    def __init__(self, start: float = 0.0) -> None:
+    def __init__(self, start: float = 0.0, wall: int = 0) -> None:
         self._now = start
+        self._epoch = wall - round(start * 1e6)
 
     def now(self) -> float:
         """Return the virtual moment in seconds."""
@@ -61,3 +71,7 @@ class VirtualClock:
     def advance(self, seconds: float) -> None:
         """Let `seconds` pass, as a slow sink would."""
         self._now += seconds
+
+    def wall(self) -> int:
+        """Return the virtual instant, in microseconds."""
+        return self._epoch + round(self._now * 1e6)

@@ -4,44 +4,30 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
-from datetime import date
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from simtom_pipelines.replay.errors import CursorError
+from simtom_pipelines.replay.source import Mark, Position
 
-_VERSION = 1
+_VERSION = 2
+_NUMBERS = ("cycle", "skip", "stored", "arrived", "shift")
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """A position in a replay.
+    """What the file holds.
 
     Attributes:
-        dataset: Dataset and
-        table: table that it belongs to.
-        window: Range and filter of the replay (`ReplayRequest.identity`).
-        day: Partition of the next record, ISO; None before the first.
-        row: Row number in it of the next record.
-        cycle: Turn of the loop.
-        fingerprint: Fingerprint of that partition.
+        identity: What is replayed (`Source.identity`).
+        position: The next record.
         finished: Whether everything was emitted.
     """
 
-    dataset: str
-    table: str
-    window: str
-    day: str | None = None
-    row: int = 0
-    cycle: int = 0
-    fingerprint: str | None = None
+    identity: str
+    position: Position = field(default_factory=Position)
     finished: bool = False
-
-    @property
-    def date(self) -> date | None:
-        """The partition as a date."""
-        return None if self.day is None else date.fromisoformat(self.day)
 
 
 def load(path: Path) -> Cursor | None:
@@ -52,11 +38,9 @@ def load(path: Path) -> Cursor | None:
     """
     try:
         found: Any = json.loads(path.read_bytes())
-        if found.pop("version") != _VERSION:
-            raise ValueError(f"its version is not {_VERSION}")
-        cursor = Cursor(**found)
-        if cursor.date is not None and not (isinstance(cursor.row, int) and cursor.row >= 0):
-            raise ValueError(f"row is {cursor.row!r}")
+        if found["version"] != _VERSION:
+            raise ValueError(f"its version is {found['version']!r}, not {_VERSION}")
+        cursor = Cursor(str(found["identity"]), _position(found["position"]), bool(found["finished"]))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -64,6 +48,15 @@ def load(path: Path) -> Cursor | None:
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise CursorError(f"{path} is not a replay cursor ({error}); remove it to replay from the start") from error
     return cursor
+
+
+def _position(found: dict[str, Any]) -> Position:
+    marks = tuple(Mark(**mark) for mark in found.pop("marks"))
+    prints = tuple((str(table), str(day), str(value)) for table, day, value in found.pop("fingerprints"))
+    for name, value in [*((name, found[name]) for name in _NUMBERS), *((mark.table, mark.row) for mark in marks)]:
+        if isinstance(value, bool) or not isinstance(value, int) or (value < 0 and name != "shift"):
+            raise ValueError(f"{name} is {value!r}")
+    return Position(marks=marks, fingerprints=prints, **found)
 
 
 def save(path: Path, cursor: Cursor, *, durable: bool) -> None:
@@ -91,24 +84,10 @@ def save(path: Path, cursor: Cursor, *, durable: bool) -> None:
         raise CursorError(f"cursor {path} cannot be written: {error}") from error
 
 
-def check(cursor: Cursor, dataset: str, table: str, window: str, path: Path) -> None:
+def check(cursor: Cursor, identity: str, path: Path) -> None:
     """Raise CursorError where the cursor belongs to another replay."""
-    for name, mine, asked in (
-        ("table", f"{cursor.dataset}/{cursor.table}", f"{dataset}/{table}"),
-        ("window", cursor.window, window),
-    ):
-        if mine != asked:
-            raise CursorError(
-                f"cursor {path} belongs to another replay: its {name} is {mine!r}, asked is {asked!r}; "
-                "use another cursor file, or remove this one to replay from the start"
-            )
-
-
-def check_fingerprint(cursor: Cursor, fingerprint: str, path: Path) -> None:
-    """Raise CursorError where the partition was made anew from another configuration since."""
-    if cursor.fingerprint is not None and cursor.fingerprint != fingerprint:
+    if cursor.identity != identity:
         raise CursorError(
-            f"the data changed since cursor {path} was saved: day {cursor.day} had fingerprint {cursor.fingerprint}, "
-            f"now {fingerprint}; resuming would mix two histories. Materialise the old configuration again, or remove "
-            "the cursor to replay from the start"
+            f"cursor {path} belongs to another replay: it is of {cursor.identity!r}, asked is {identity!r}; "
+            "use another cursor file, or remove this one to replay from the start"
         )

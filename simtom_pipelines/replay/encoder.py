@@ -1,46 +1,18 @@
-"""Rows to NDJSON: whole slices by polars, record bounds by numpy."""
+"""Rows to NDJSON: whole slices by polars, record bounds from Arrow's offsets."""
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from simtom_pipelines.replay.errors import ReplayError
-from simtom_pipelines.replay.timeline import Times
 
 SMALLEST_CHUNK, LARGEST_CHUNK = 256, 8_192
 _CHUNKS_A_SECOND = 4.0
-_NEWLINE = 10
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Encoded records that follow each other in the order (timestamp, source rank, row).
-
-    Attributes:
-        day: Partition that the records come from.
-        fingerprint: Fingerprint of that partition.
-        rows: Their row numbers in the partition, shape (n,).
-        times: Event times in UTC microseconds, shape (n,).
-        shift: Microseconds added to the event times on the schedule: turns of a loop lie behind each other.
-        cycle: Turn of the loop.
-        buffer: The NDJSON bytes.
-        offsets: Record i is ``buffer[offsets[i]:offsets[i + 1]]``, newline included; shape (n + 1,).
-    """
-
-    day: date
-    fingerprint: str
-    rows: NDArray[np.int64]
-    times: Times
-    shift: int
-    cycle: int
-    buffer: memoryview
-    offsets: NDArray[np.int64]
+_LINE = "line"
 
 
 def chunk_rows(rate: float | None) -> int:
@@ -69,33 +41,58 @@ def _has_binary(dtype: object) -> bool:
     return dtype == pl.Binary or dtype == pl.Object
 
 
-def json_ready(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the frame with instants as RFC 3339 text in UTC with six digits.
+def json_ready(schema: pl.Schema) -> list[pl.Expr]:
+    """Return the columns of a schema with instants as RFC 3339 text in UTC with six digits.
 
     polars alone writes a fraction of varying width and an offset. Instants without a zone are UTC.
     """
     formatted = []
-    for name, dtype in frame.schema.items():
+    for name, dtype in schema.items():
+        column = pl.col(name)
         if isinstance(dtype, pl.Datetime):
-            column = pl.col(name)
             utc = column.dt.convert_time_zone("UTC") if dtype.time_zone else column.dt.replace_time_zone("UTC")
-            formatted.append(utc.dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ"))
-    return frame.with_columns(formatted)
+            column = utc.dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
+        formatted.append(column)
+    return formatted
 
 
 def encode(frame: pl.DataFrame) -> tuple[memoryview, NDArray[np.int64]]:
     """Return the NDJSON bytes of a frame and the bounds of its records, shape (n + 1,).
 
     NaN and infinities become null. A newline inside a text is escaped, so every newline byte ends a record.
-
-    Raises:
-        ReplayError: The frame does not encode into one line a row.
     """
-    target = io.BytesIO()
-    if frame.height:
-        json_ready(frame).write_ndjson(target)
-    buffer = target.getbuffer()
-    ends = np.flatnonzero(np.frombuffer(buffer, np.uint8) == _NEWLINE) + 1
-    if len(ends) != frame.height:
-        raise ReplayError(f"{frame.height} rows were encoded into {len(ends)} lines; columns: {frame.columns}")
-    return buffer, np.concatenate([np.zeros(1, np.int64), ends])
+    if not frame.height:
+        return memoryview(b""), np.zeros(1, np.int64)
+    record = pl.struct(json_ready(frame.schema)).struct.json_encode()
+    lines = frame.select(pl.concat_str(record, pl.lit("\n")).alias(_LINE))[_LINE].to_arrow()
+    _, offsets, data = lines.buffers()
+    bounds = np.frombuffer(offsets, np.int64)[lines.offset : lines.offset + frame.height + 1]
+    return memoryview(data), bounds
+
+
+def interleave(
+    parts: Sequence[tuple[memoryview, NDArray[np.int64]]], ranks: NDArray[np.intp]
+) -> tuple[memoryview, NDArray[np.int64]]:
+    """Return the records of several encoded slices in one order, as `encode` returns them.
+
+    Args:
+        parts: Encoded slices.
+        ranks: From which slice each record comes, shape (n,); the records of a slice keep their order.
+    """
+    starts, ends = np.empty((2, len(ranks)), np.int64)
+    for rank, (_, bounds) in enumerate(parts):
+        mine = ranks == rank
+        starts[mine], ends[mine] = bounds[:-1], bounds[1:]
+    return gather([buffer for buffer, _ in parts], ranks, starts, ends)
+
+
+def gather(
+    buffers: Sequence[memoryview], which: NDArray[np.intp], starts: NDArray[np.int64], ends: NDArray[np.int64]
+) -> tuple[memoryview, NDArray[np.int64]]:
+    """Return the records ``buffers[which[k]][starts[k]:ends[k]]`` in a row, and their bounds, shape (n + 1,)."""
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(ends - starts)])
+    apart = (which[1:] != which[:-1]) | (starts[1:] != ends[:-1])  # neighbours in one buffer are copied together
+    first = np.flatnonzero(np.concatenate([[True], apart]))
+    last = np.concatenate([first[1:], [len(which)]]) - 1
+    runs = zip(which[first].tolist(), starts[first].tolist(), ends[last].tolist(), strict=True)
+    return memoryview(b"".join([buffers[n][i:j] for n, i, j in runs])), offsets

@@ -1,53 +1,42 @@
-"""The replay itself: reader and encoder in a thread, pacer and sink in the caller's, cursor in between."""
+"""The replay itself: source in a thread, pacer and sink in the caller's, cursor in between.
+
+`replay` takes a request and a lake, `replay_source` any `Source`::
+
+    report = replay_source(source, sink, Pacing(compression=60.0), cursor=Path("my.cursor"), control=control)
+
+Both block until everything was sent, `stop` was set, or an error ended the run; the sink is flushed and the cursor
+right afterwards.
+"""
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 from simtom_pipelines.replay import cursor as cursors
+from simtom_pipelines.replay.answer_key import AnswerKey
 from simtom_pipelines.replay.clock import Clock, MonotonicClock
+from simtom_pipelines.replay.control import ReplayControl
 from simtom_pipelines.replay.cursor import Cursor
-from simtom_pipelines.replay.errors import MissingDaysError, ReplayError
+from simtom_pipelines.replay.errors import ReplayError
 from simtom_pipelines.replay.feed import Feed
-from simtom_pipelines.replay.pacer import Pacer, Tracker
-from simtom_pipelines.replay.reader import Lake, Position, Reader, time_zone
-from simtom_pipelines.replay.request import ReplayRequest, resolve
+from simtom_pipelines.replay.pacer import Pacer
+from simtom_pipelines.replay.reader import Lake
+from simtom_pipelines.replay.request import ReplayRequest
 from simtom_pipelines.replay.sinks.base import Sink
+from simtom_pipelines.replay.source import Position, Source
 from simtom_pipelines.replay.statistics import ReplayReport, Statistics
+from simtom_pipelines.replay.stored import StoredSource
+from simtom_pipelines.replay.timeline import Pacing
+from simtom_pipelines.replay.tracker import Tracker
 
 PROGRESS_SECONDS = 1.0
 _SWITCH_SECONDS = 0.0005
-_LISTED_DAYS = 10
 
 Progress = Callable[[ReplayReport], None]
-
-
-def open_reader(request: ReplayRequest, lake: Lake) -> Reader:
-    """Return a reader of the request's window.
-
-    Raises:
-        MissingDaysError: Days of the range are not stored, and `allow_missing` is off.
-        ReplayError: Nothing is stored, the range is empty, or the table has no event times.
-    """
-    name = f"{request.dataset}/{request.table}"
-    stored = lake.days(request.dataset, request.table)
-    if not stored:
-        raise ReplayError(f"no day of {name} is stored; materialise some days first, or check the name and the lake")
-    window = resolve(request, stored, time_zone(lake, request, stored[0]))
-    if window.missing and not request.allow_missing:
-        listed = ", ".join(day.isoformat() for day in window.missing[:_LISTED_DAYS])
-        more = len(window.missing) - _LISTED_DAYS
-        raise MissingDaysError(
-            f"{len(window.missing)} days of {name} are not stored: {listed}{f' and {more} more' if more > 0 else ''}; "
-            f"stored are {stored[0]} to {stored[-1]}. Materialise them, choose another range, or allow missing days"
-        )
-    if not window.days:
-        raise ReplayError(f"no stored day of {name} is inside the range; stored are {stored[0]} to {stored[-1]}")
-    return Reader(lake, request, window)
 
 
 def replay(
@@ -56,39 +45,102 @@ def replay(
     *,
     lake: Lake,
     clock: Clock | None = None,
+    control: ReplayControl | None = None,
     on_progress: Progress | None = None,
     stop: threading.Event | None = None,
     owns_process: bool = False,
 ) -> ReplayReport:
     """Replay stored rows as a timed stream and return what was done.
 
-    Setting `stop` ends the run after the record at hand, with the sink flushed and the cursor saved.
-
     Args:
         request: What to replay and how fast.
         sink: Where the records go; opened and closed here.
         lake: Where the rows are.
         clock: What to sleep on; default: the machine's monotonic clock.
+        control: Pauses, steps, seeks and sets the speed while it runs.
         on_progress: Called about once a second, and at the end.
-        stop: Set it, from a signal handler or another thread, to end early.
+        stop: Set it, from a signal handler or another thread, to end after the record at hand.
         owns_process: Shorten the interpreter's switch interval meanwhile, which halves the lateness. Only for a process
             that does nothing else.
 
     Raises:
         ReplayError: See its subclasses; `error.report` tells what was done. The cursor was saved.
     """
-    clock, stop = clock or MonotonicClock(), stop or threading.Event()
-    reader = open_reader(request, lake)
-    beginning = _load_cursor(request, reader)
-    resumed = beginning.day is not None or beginning.finished
-    run = _Run(
-        request, sink, clock, on_progress, beginning, Statistics(request.compression, request.late_after, resumed)
+    clock = clock or MonotonicClock()
+    source = StoredSource(request, lake)
+    return replay_source(
+        source,
+        sink,
+        request.pacing,
+        begin=lambda: source.beginning(clock),
+        cursor=request.cursor,
+        answer_key=request.answer_key,
+        clock=clock,
+        control=control,
+        on_progress=on_progress,
+        stop=stop,
+        owns_process=owns_process,
     )
-    if beginning.finished:
-        return run.report(finished=True)
-    run.save(beginning, durable=False)  # a cursor that cannot be written shows before anything is emitted
-    with _switch_interval(owns_process):
-        return run.execute(reader, stop)
+
+
+def replay_source(
+    source: Source,
+    sink: Sink,
+    pacing: Pacing | None = None,
+    *,
+    begin: Callable[[], Position] = Position,
+    cursor: Path | None = None,
+    answer_key: Path | None = None,
+    clock: Clock | None = None,
+    control: ReplayControl | None = None,
+    on_progress: Progress | None = None,
+    stop: threading.Event | None = None,
+    owns_process: bool = False,
+) -> ReplayReport:
+    """Deliver what a source yields and return what was done.
+
+    Args:
+        source: What to deliver.
+        sink: Where the records go; opened and closed here.
+        pacing: How fast; default: in real time.
+        begin: Gives the position to begin at where no cursor says otherwise.
+        cursor: File to resume from where it exists, and to keep current.
+        answer_key: File for the notes of the chunks.
+        clock: As for `replay`, and so are the others.
+        control: Pauses, steps, seeks and sets the speed while it runs.
+        on_progress: Called about once a second, and at the end.
+        stop: Set it to end after the record at hand.
+        owns_process: Shorten the interpreter's switch interval meanwhile.
+
+    Raises:
+        ReplayError: See its subclasses; `error.report` tells what was done. The cursor was saved.
+    """
+    pacing, clock = pacing or Pacing(), clock or MonotonicClock()
+    if control is not None and stop is not None and stop is not control.stop_event:
+        raise ReplayError("stop and control are both given; give ReplayControl(stop=stop) alone")
+    stop = control.stop_event if control is not None else stop or threading.Event()
+    if control is not None:
+        control.began(pacing.compression)
+    try:
+        found = None if cursor is None else cursors.load(cursor)
+        if found is not None and cursor is not None:
+            cursors.check(found, source.identity, cursor)
+            source.check(found.position)
+        beginning = Cursor(source.identity, begin()) if found is None else found
+        resumed = beginning.finished or beginning.position.arrived > 0
+        statistics = Statistics(pacing.compression, pacing.late_after, resumed)
+        run = _Run(source, sink, pacing, clock, stop, control, on_progress, cursor, beginning, statistics)
+        if beginning.finished:
+            return run.report(finished=True)
+        run.save(beginning, durable=False)  # a cursor that cannot be written shows before anything is emitted
+        with ExitStack() as stack:
+            if answer_key is not None:
+                run.key = stack.enter_context(AnswerKey(answer_key, beginning.position.arrived))
+            stack.enter_context(_switch_interval(owns_process))
+            return run.execute()
+    finally:
+        if control is not None:
+            control.end()
 
 
 class _Run:
@@ -96,28 +148,41 @@ class _Run:
 
     def __init__(
         self,
-        request: ReplayRequest,
+        source: Source,
         sink: Sink,
+        pacing: Pacing,
         clock: Clock,
+        stop: threading.Event,
+        control: ReplayControl | None,
         on_progress: Progress | None,
+        path: Path | None,
         beginning: Cursor,
         statistics: Statistics,
     ) -> None:
-        self.request, self.sink, self.clock, self.on_progress = request, sink, clock, on_progress
-        self.statistics, self.tracker = statistics, Tracker(beginning)
+        self.source, self.sink, self.pacing, self.clock, self.stop = source, sink, pacing, clock, stop
+        self.control, self.on_progress, self.path = control, on_progress, path
+        self.statistics, self.tracker = statistics, Tracker(beginning.position)
+        self.key: AnswerKey | None = None
         self._beginning, self._saved = beginning, beginning
         self._next_progress = float("-inf")
 
-    def execute(self, reader: Reader, stop: threading.Event) -> ReplayReport:
+    def execute(self) -> ReplayReport:
         """Send everything from the beginning on; whatever ends the run, the cursor is right afterwards."""
-        here = Position(self._beginning.date, self._beginning.row, self._beginning.cycle)
-        feed = Feed(reader.chunks(here), stop)
-        pacer = Pacer(self.request, self.sink, self.clock, stop, self.statistics, self.tracker, self.housekeeping)
+        pacer = Pacer(
+            self.pacing, self.sink, self.clock, self.stop, self.control, self.statistics, self.tracker,
+            self.housekeeping, self.note, self.source.seek,
+        )  # fmt: skip
+        exhausted, position = False, self._beginning.position
         try:
-            self.sink.open(stop)
-            with feed:
-                pacer.run(iter(feed))
-            self._finish(feed.exhausted)
+            self.sink.open(self.stop)
+            while not exhausted and not self.stop.is_set():
+                with Feed(self.source.chunks(position)) as feed:
+                    pacer.run(feed, position)
+                if pacer.sought is None:
+                    exhausted = feed.exhausted
+                    break
+                position = pacer.sought
+            self._finish(exhausted)
         except BaseException as error:
             with suppress(ReplayError):
                 self._finish(finished=False)
@@ -126,58 +191,54 @@ class _Run:
             raise
         finally:
             self.sink.close()
-        report = self.report(finished=feed.exhausted)
+        report = self.report(finished=exhausted)
         if self.on_progress is not None:
             self.on_progress(report)
         return report
 
     def report(self, finished: bool = False) -> ReplayReport:
         """Return what was done so far."""
-        return self.statistics.report(self.clock.now(), finished)
+        report = self.statistics.report(self.clock.now(), finished)
+        if self.control is not None:
+            self.control.note(report)
+        return report
+
+    def note(self, lines: Iterable[str]) -> None:
+        """Add lines to the answer key, where one is asked for."""
+        if self.key is not None:
+            self.key.write(lines)
 
     def housekeeping(self, now: float) -> None:
         """Save the cursor, and report progress once a second."""
-        if self.request.cursor is None:
+        if self.path is None:
             self.tracker.position(self.tracker.total)  # nobody asks, but the list must not grow
         else:
-            self.sink.flush()
-            self.save(self.tracker.position(self.sink.acked()), durable=False)
+            self.sink.poll()
+            self.save(self._reached(finished=False), durable=False)
+        if self.control is not None:
+            self.report()
         if self.on_progress is not None and now >= self._next_progress:
             if self._next_progress > float("-inf"):
                 self.on_progress(self.report())
             self._next_progress = now + PROGRESS_SECONDS
 
     def save(self, cursor: Cursor, *, durable: bool) -> None:
-        """Write the cursor where one is asked for and it moved."""
-        if self.request.cursor is not None and (durable or cursor != self._saved or not self.request.cursor.exists()):
-            cursors.save(self.request.cursor, cursor, durable=durable)
+        """Write the cursor where one is asked for and it moved, after the answer key."""
+        if self.key is not None:
+            self.key.flush()
+        if self.path is not None and (durable or cursor != self._saved or not self.path.exists()):
+            cursors.save(self.path, cursor, durable=durable)
             self._saved = cursor
+
+    def _reached(self, finished: bool) -> Cursor:
+        return Cursor(self._beginning.identity, self.tracker.position(self.sink.acked()), finished)
 
     def _finish(self, finished: bool) -> None:
         try:
             self.sink.flush()
         finally:
-            reached = self.tracker.position(self.sink.acked())
             done = finished and self.sink.acked() == self.tracker.total
-            self.save(replace(reached, finished=done), durable=True)
-
-
-def _load_cursor(request: ReplayRequest, reader: Reader) -> Cursor:
-    """Return where to begin.
-
-    Raises:
-        CursorError: The cursor belongs to another replay, or its partition changed.
-    """
-    fresh = Cursor(request.dataset, request.table, request.identity())
-    if request.cursor is None:
-        return fresh
-    found = cursors.load(request.cursor)
-    if found is None:
-        return fresh
-    cursors.check(found, request.dataset, request.table, request.identity(), request.cursor)
-    if found.date is not None and found.date in reader.window.days:
-        cursors.check_fingerprint(found, reader.partition(found.date).footer.fingerprint, request.cursor)
-    return found
+            self.save(self._reached(done), durable=True)
 
 
 @contextmanager

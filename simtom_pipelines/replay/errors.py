@@ -28,6 +28,10 @@ class CursorError(ReplayError):
     """A cursor file that cannot be used: damaged, of another replay, or of data that changed since."""
 
 
+class LateError(ReplayError):
+    """More records were late than the ``fail`` policy forgives; the cursor was saved."""
+
+
 class SinkError(ReplayError):
     """A sink that cannot take records, for example because the disk is full."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from types import TracebackType
 
-from simtom_pipelines.replay.encoder import Chunk
+from simtom_pipelines.replay.source import Chunk
 
 _QUEUE_CHUNKS = 6
 """At 8,192 records of 1 kB a chunk: 50 MB read ahead at most."""
@@ -19,12 +19,14 @@ class Feed:
     """Runs an iterator of chunks in a thread of its own; use as a context manager.
 
     Args:
-        chunks: What to run.
-        stop: Ends the iteration of the consumer.
+        chunks: What to run; a generator is closed in that thread.
+
+    Attributes:
+        exhausted: Whether everything was handed out.
     """
 
-    def __init__(self, chunks: Iterator[Chunk], stop: threading.Event) -> None:
-        self._chunks, self._stop = chunks, stop
+    def __init__(self, chunks: Iterator[Chunk]) -> None:
+        self._chunks = chunks
         self._queue: queue.Queue[Chunk | BaseException | None] = queue.Queue(_QUEUE_CHUNKS)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._produce, name="replay-feed", daemon=True)
@@ -40,28 +42,34 @@ class Feed:
         self._closed.set()
         self._thread.join()
 
-    def __iter__(self) -> Iterator[Chunk]:
-        """Yield the chunks; end early when the stop event is set; raise what the thread raised."""
-        while not self._stop.is_set():
-            try:
-                item = self._queue.get(timeout=_CHECK_SECONDS)
-            except queue.Empty:
-                continue
-            if item is None:
-                self.exhausted = True
-                return
-            if isinstance(item, BaseException):
-                raise item
-            yield item
+    def get(self) -> Chunk | None:
+        """Return the next chunk, or None: at the end, which `exhausted` tells, or after 50 ms without one.
+
+        Raises what the thread raised.
+        """
+        if self.exhausted:
+            return None
+        try:
+            item = self._queue.get(timeout=_CHECK_SECONDS)
+        except queue.Empty:
+            return None
+        if isinstance(item, BaseException):
+            raise item
+        self.exhausted = item is None
+        return item
 
     def _produce(self) -> None:
         try:
             for chunk in self._chunks:
                 if not self._put(chunk):
-                    return
-            self._put(None)
+                    break
+            else:
+                self._put(None)
         except BaseException as error:  # polars panics are no Exceptions; all of them are raised in the consumer
             self._put(error)
+        finally:
+            if isinstance(self._chunks, Generator):
+                self._chunks.close()
 
     def _put(self, item: Chunk | BaseException | None) -> bool:
         while not self._closed.is_set():

@@ -7,10 +7,10 @@ from datetime import date, datetime, timedelta
 
 import numpy as np
 
-from simtom_pipelines.replay.engine import open_reader
 from simtom_pipelines.replay.reader import Lake
 from simtom_pipelines.replay.request import ReplayRequest
 from simtom_pipelines.replay.statistics import EPOCH
+from simtom_pipelines.replay.stored import StoredSource
 
 PACED_CEILING = 180_000.0
 """Records a second that one process was measured to emit on a schedule."""
@@ -21,22 +21,20 @@ class ReplayPlan:
     """What a replay would do; times of one turn of a loop.
 
     Attributes:
-        dataset: Dataset and
-        table: table.
+        tables: Tables as ``dataset/table``.
         days: Stored days that are read.
         missing: Days of the range that are not stored.
         rows: Records in the window.
         first: Event time of the first record; None where there is none.
         last: Event time of the last.
         compression: None with ``asap``.
-        wall_seconds: From the first record to the last; None with ``asap``.
+        wall_seconds: From the first record to the last, silences shortened as asked; None with ``asap``.
         peak_rate: Most records in any second of wall time; None with ``asap``.
         loop: Turns; 0: no end.
         warnings: What will not go as asked.
     """
 
-    dataset: str
-    table: str
+    tables: tuple[str, ...]
     days: tuple[date, ...]
     missing: tuple[date, ...]
     rows: int
@@ -50,7 +48,7 @@ class ReplayPlan:
 
     @property
     def span(self) -> timedelta:
-        """Event time from the first record to the last."""
+        """Event time from the first record to the last, silences included."""
         return timedelta(0) if self.first is None or self.last is None else self.last - self.first
 
 
@@ -60,28 +58,25 @@ def plan(request: ReplayRequest, lake: Lake) -> ReplayPlan:
     Raises:
         ReplayError: As `replay` would, before it emits anything.
     """
-    reader = open_reader(request, lake)
+    source = StoredSource(request, lake)
     compression = request.compression
     width = None if compression is None else max(1, round(compression * 1e6))
     rows = peak = 0
-    first = last = None
+    first = last = begin = end = None
     tail = np.zeros(0, np.int64)
-    for times in reader.times():
-        if not len(times):
-            continue
+    for due, times in source.schedule():
         rows += len(times)
-        first = int(times[0]) if first is None else first
-        last = int(times[-1])
+        first, last = int(times[0]) if first is None else first, int(times[-1])
+        begin, end = int(due[0]) if begin is None else begin, int(due[-1])
         if width is not None:
-            joined = np.concatenate([tail, times])
+            joined = np.concatenate([tail, due])
             peak = max(peak, int((np.searchsorted(joined, joined + width) - np.arange(len(joined))).max()))
-            tail = joined[np.searchsorted(joined, last - width, "right") :]
-    span = 0.0 if first is None or last is None else (last - first) / 1e6
+            tail = joined[np.searchsorted(joined, end - width, "right") :]
+    span = 0.0 if begin is None or end is None else (end - begin) / 1e6
     return ReplayPlan(
-        dataset=request.dataset,
-        table=request.table,
-        days=reader.window.days,
-        missing=reader.window.missing,
+        tables=request.tables,
+        days=source.days,
+        missing=source.missing,
         rows=rows,
         first=None if first is None else EPOCH + timedelta(microseconds=first),
         last=None if last is None else EPOCH + timedelta(microseconds=last),

@@ -1,11 +1,11 @@
-"""Stored partitions to encoded chunks, one file open at a time."""
+"""The stored rows of one table, one file open at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -13,10 +13,13 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from simtom_pipelines.replay.encoder import Chunk, check_encodable, chunk_rows, encode
+from simtom_pipelines.replay.encoder import check_encodable
 from simtom_pipelines.replay.errors import ReplayError
-from simtom_pipelines.replay.request import ReplayRequest, Window
+from simtom_pipelines.replay.filters import passing, predicate
+from simtom_pipelines.replay.request import DAY_SECONDS, ReplayRequest, instant, micros, resolve
+from simtom_pipelines.replay.source import Mark
 from simtom_pipelines.replay.timeline import Times
 
 _BATCH_ROWS = 16_384
@@ -68,78 +71,110 @@ class Lake(Protocol):
 
 
 @dataclass(frozen=True)
-class Position:
-    """Where to begin: the first record at or after `row` of `day` in turn `cycle`."""
+class Block:
+    """Rows of one partition that pass, in stored order.
 
-    day: date | None = None
-    row: int = 0
-    cycle: int = 0
+    Attributes:
+        day: The partition.
+        fingerprint: Its fingerprint.
+        rows: Row numbers in the partition, shape (n,).
+        times: Event times in UTC microseconds, shape (n,).
+        frame: The rows; with the event times alone where nothing else was asked for.
+    """
+
+    day: date
+    fingerprint: str
+    rows: NDArray[np.int64]
+    times: Times
+    frame: pl.DataFrame
 
 
-class Reader:
-    """Reads the partitions of a request in the order (timestamp, source rank, row).
-
-    With one table the source rank is constant and the order is the stored one, which is checked: a file that is not
-    sorted by time cannot be replayed.
+class TableReader:
+    """Reads the stored rows of one table that pass window and filters; a file that is not sorted by time is refused.
 
     Args:
         lake: Where the files are.
         request: What to replay.
-        window: The request resolved against the stored days.
+        table: Which of the request's tables.
+
+    Raises:
+        ReplayError: Nothing is stored, the range is empty, the table has no event times, or a filter does not fit.
     """
 
-    def __init__(self, lake: Lake, request: ReplayRequest, window: Window) -> None:
-        self.lake, self.request, self.window = lake, request, window
+    def __init__(self, lake: Lake, request: ReplayRequest, table: str) -> None:
+        self.lake, self.request, self.table = lake, request, table
+        self._names = tuple(table.split("/"))
+        stored = lake.days(self._names[0], self._names[1])
+        if not stored:
+            raise ReplayError(
+                f"no day of {table} is stored; materialise some days first, or check the name and the lake"
+            )
+        self.stored = stored[0], stored[-1]
+        schema = self._schema(self.partition(stored[0]).path)
+        self.zone = _time_zone(schema, request.time_column, self.partition(stored[0]).path)
+        self.window = resolve(request, stored, self.zone)
+        self._predicate = predicate(request.filters, request.tables, table, pl.Schema(schema))
 
     def partition(self, day: date) -> StoredPartition:
-        """Return a stored partition of the window; ReplayError where it was removed since the replay began."""
-        return _partition(self.lake, self.request, day)
+        """Return a stored partition; ReplayError where it was removed since the replay began."""
+        found = self.lake.partition(self._names[0], self._names[1], day)
+        if found is None:
+            raise ReplayError(f"day {day} of {self.table} was removed during the replay")
+        return found
 
-    def chunks(self, position: Position) -> Iterator[Chunk]:
-        """Yield encoded chunks from a position on, turn after turn of the loop."""
-        period = self.window.until - self.window.begin
-        cycle = position.cycle
-        while self.request.loop == 0 or cycle < self.request.loop:
-            found = False
-            for day in self.window.days:
-                here = position if cycle == position.cycle else Position()
-                if here.day is not None and day < here.day:
-                    continue
-                for chunk in self._day(day, here.row if day == here.day else 0, cycle, cycle * period):
-                    found = True
-                    yield chunk
-            if not found and (cycle > position.cycle or position.day is None):
-                return  # an endless loop over nothing would never come back
-            cycle += 1
+    def blocks(self, mark: Mark, *, times_only: bool = False) -> Generator[Block, None, None]:
+        """Yield the rows of one turn from a mark on, some thousand at a time; no block is empty."""
+        begin = date.min if mark.day is None else date.fromisoformat(mark.day)
+        for day in self.window.days:
+            if day >= begin:
+                yield from self._day(day, mark.row if day == begin else 0, times_only)
 
-    def _day(self, day: date, first_row: int, cycle: int, shift: int) -> Iterator[Chunk]:
+    def row_at(self, moment: int) -> Mark:
+        """Return the mark of the first row at or after an instant in UTC microseconds."""
+        for day in self.window.days:
+            if micros(instant(day + timedelta(days=1), self.zone)) <= moment:
+                continue
+            stored = self.partition(day)
+            for row, batch in self._batches(stored.path, [self.request.time_column], 0):
+                times = event_times(pl.Series(batch.column(0)), stored.path)
+                if times[-1] >= moment:
+                    return Mark(self.table, day.isoformat(), row + int(np.searchsorted(times, moment)))
+        return self.end()
+
+    def end(self) -> Mark:
+        """Return the mark behind the last row."""
+        if not self.window.days:
+            return Mark(self.table)
+        last = self.window.days[-1]
+        return Mark(self.table, last.isoformat(), self.partition(last).rows)
+
+    def rate(self) -> float:
+        """Return the stored rows of an ordinary second of event time, by the size of the middle partition."""
+        days = self.window.days
+        return self.partition(days[len(days) // 2]).rows / DAY_SECONDS if days else 0.0
+
+    def _day(self, day: date, first_row: int, times_only: bool) -> Iterator[Block]:
         stored = self.partition(day)
-        size = self.request.chunk_rows or chunk_rows(self._rate(stored.rows))
-        for start, batch in self._batches(stored.path, None, first_row):
+        columns = None
+        if times_only:
+            columns = [self.request.time_column]
+            if self._predicate is not None:
+                columns += [name for name in dict.fromkeys(self._predicate.meta.root_names()) if name not in columns]
+        for start, batch in self._batches(stored.path, columns, first_row):
             frame = pl.DataFrame(pl.from_arrow(batch))
-            check_encodable(frame.schema, stored.path)
+            if not times_only:
+                check_encodable(frame.schema, stored.path)
             times = event_times(frame[self.request.time_column], stored.path)
-            keep = np.flatnonzero(self.window.mask(times))
-            keep = keep[start + keep >= first_row]
+            wanted = self.window.mask(times)
+            wanted[: max(first_row - start, 0)] = False
+            if self._predicate is not None:
+                wanted &= passing(frame, self._predicate)
+            keep = np.flatnonzero(wanted)
+            if not len(keep):
+                continue
             if len(keep) < frame.height:
                 frame, times = frame[keep], times[keep]
-            rows = start + keep
-            for at in range(0, frame.height, size):
-                buffer, offsets = encode(frame.slice(at, size))
-                some = slice(at, at + size)
-                yield Chunk(day, stored.footer.fingerprint, rows[some], times[some], shift, cycle, buffer, offsets)
-
-    def _rate(self, rows: int) -> float | None:
-        compression = self.request.compression
-        return None if compression is None else rows / 86_400.0 * compression
-
-    def times(self) -> Iterator[Times]:
-        """Yield the event times that pass, reading no other column."""
-        for day in self.window.days:
-            stored = self.partition(day)
-            for _, batch in self._batches(stored.path, [self.request.time_column], 0):
-                times = event_times(pl.Series(batch.column(0)), stored.path)
-                yield times[self.window.mask(times)]
+            yield Block(day, stored.footer.fingerprint, start + keep, times, frame)
 
     def _batches(self, path: str, columns: list[str] | None, first_row: int) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Yield the row number of each batch's first row, and the batch; row groups before `first_row` are skipped."""
@@ -167,6 +202,10 @@ class Reader:
             raise ReplayError(f"{path} is not sorted by {self.request.time_column!r}, so it cannot be replayed")
         return int(times[-1])
 
+    def _schema(self, path: str) -> pa.Schema:
+        with _opened(self.lake, path) as file:
+            return file.schema_arrow
+
 
 def event_times(column: pl.Series, path: str) -> Times:
     """Return event times as UTC microseconds, shape (n,).
@@ -181,28 +220,18 @@ def event_times(column: pl.Series, path: str) -> Times:
     return times
 
 
-def time_zone(lake: Lake, request: ReplayRequest, day: date) -> ZoneInfo:
-    """Return the time zone of a partition's event times.
+def _time_zone(schema: pa.Schema, column: str, path: str) -> ZoneInfo:
+    """Return the time zone of a table's event times.
 
     Raises:
         ReplayError: The column of event times is missing or holds no instants.
     """
-    path, column = _partition(lake, request, day).path, request.time_column
-    with _opened(lake, path) as file:
-        schema = file.schema_arrow
     if column not in schema.names:
         raise ReplayError(f"{path} has no column {column!r} to replay by; columns: {', '.join(schema.names)}")
     dtype = schema.field(column).type
     if not pa.types.is_timestamp(dtype):
         raise ReplayError(f"{path}: column {column!r} holds {dtype}, not instants")
     return ZoneInfo(dtype.tz or "UTC")
-
-
-def _partition(lake: Lake, request: ReplayRequest, day: date) -> StoredPartition:
-    found = lake.partition(request.dataset, request.table, day)
-    if found is None:
-        raise ReplayError(f"day {day} of {request.dataset}/{request.table} was removed during the replay")
-    return found
 
 
 @contextmanager

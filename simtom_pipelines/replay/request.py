@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -15,11 +14,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from simtom_pipelines.replay.errors import ReplayError
+from simtom_pipelines.replay.faults import Faults
 from simtom_pipelines.replay.statistics import EPOCH
-from simtom_pipelines.replay.timeline import Times
+from simtom_pipelines.replay.timeline import LatePolicy, Pacing, Times
 
 DAY_SECONDS = 86_400.0
-LatePolicy = Literal["burst", "slip", "drop"]
+DATASET_FIELD = "_dataset"
+LARGEST_SOURCES = 64
 _UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": DAY_SECONDS}
 
 
@@ -52,21 +53,30 @@ def parse_time_of_day(text: str) -> tuple[time, time]:
 
 @dataclass(frozen=True)
 class ReplayRequest:
-    """A replay of one table. Without any of the three speeds it runs in real time.
+    """A replay of one table or several. Without any of the three speeds it runs in real time.
 
     Attributes:
         dataset: Dataset in the lake.
         table: Its event table.
+        also: Further tables as ``dataset/table``, merged with the first by (event time, place in this list, row).
         time_compression: Seconds of event time in a second of wall time.
         day_in: Wall seconds that a day of 24 hours takes; another way to give the compression.
         asap: As fast as the sink takes it; no schedule.
-        start: First date or instant; default: the first stored day. Without a zone: in the dataset's.
+        start: First date or instant; default: the first stored day. Without a zone: in the table's own.
         end: Last date, inclusive, or the instant before which to end; default: the last stored day.
+        duration: Seconds of event time from the start on; instead of an end.
         time_of_day: Local times ``[from, to)`` that pass; ``to`` before ``from`` crosses midnight.
+        filters: SQL expressions over a table's columns; rows pass where all of them are true. ``dataset: expression``
+            or ``dataset/table: expression`` holds for that table alone.
+        max_gap: Seconds of event time; longer silences are shortened to it on the schedule.
+        rebase: The instants in the records are shifted by one span, so that the first record's is the present; what the
+            event time was before stands in the field ``original_<time column>``.
+        dataset_field: Field that names the table of a record, as ``dataset/table``; default: ``_dataset`` for several
+            tables, none for one. An empty text: none.
         loop: How many times; 0: until stopped. Turns follow each other at the length of the window.
-        late: ``burst`` keeps the schedule and catches up, ``slip`` moves the schedule and keeps the gaps, ``drop``
-            skips and counts.
-        late_after: Wall seconds from which a record is late: for the count, ``slip`` and ``drop``.
+        late: What to do when late, `late_after`: from when on, `late_budget`: how many are forgiven; see `Pacing`.
+        faults: Delivery faults to inject, to test a consumer.
+        answer_key: File that lists every injected fault.
         cursor: File to resume from where it exists, and to keep current.
         allow_missing: Days missing from the lake are passed over instead of being an error.
         chunk_rows: Rows encoded at a time; default: chosen by the rate. It never changes the output.
@@ -75,15 +85,24 @@ class ReplayRequest:
 
     dataset: str
     table: str
+    also: tuple[str, ...] = ()
     time_compression: float | None = None
     day_in: float | None = None
     asap: bool = False
     start: date | datetime | None = None
     end: date | datetime | None = None
+    duration: float | None = None
     time_of_day: tuple[time, time] | None = None
+    filters: tuple[str, ...] = ()
+    max_gap: float | None = None
+    rebase: bool = False
+    dataset_field: str | None = None
     loop: int = 1
     late: LatePolicy = "burst"
     late_after: float = 0.1
+    late_budget: int = 0
+    faults: Faults | None = None
+    answer_key: Path | None = None
     cursor: Path | None = None
     allow_missing: bool = False
     chunk_rows: int | None = None
@@ -92,18 +111,38 @@ class ReplayRequest:
     def __post_init__(self) -> None:
         if (self.time_compression is not None) + (self.day_in is not None) + self.asap > 1:
             raise ReplayError("give one of time_compression, day_in and asap, not several")
-        for name in ("time_compression", "day_in", "late_after", "chunk_rows"):
+        for name in ("time_compression", "day_in", "late_after", "chunk_rows", "duration", "max_gap"):
             value = getattr(self, name)
             if value is not None and not 0.0 < value < float("inf"):
                 raise ReplayError(f"{name} is {value!r}; it must be positive")
-        if self.late not in ("burst", "slip", "drop"):
-            raise ReplayError(f"late is {self.late!r}; allowed: burst, slip, drop")
+        if self.duration is not None and self.end is not None:
+            raise ReplayError("give one of end and duration, not both")
         if self.loop < 0:
             raise ReplayError(f"loop is {self.loop}; allowed: 1 or more turns, or 0 for no end")
         if self.time_of_day is not None and self.time_of_day[0] == self.time_of_day[1]:
             raise ReplayError(
                 "time_of_day begins and ends at the same time, so nothing passes; leave it out for all day"
             )
+        for name in self.also:
+            if name.count("/") != 1 or name.startswith("/") or name.endswith("/"):
+                raise ReplayError(f"also names {name!r}; expected dataset/table")
+        if len(set(self.tables)) < len(self.tables):
+            raise ReplayError(f"tables {', '.join(self.tables)}: one of them is asked for twice; name each once")
+        if len(self.tables) > LARGEST_SOURCES:
+            raise ReplayError(f"{len(self.tables)} tables are asked for; at most {LARGEST_SOURCES} can be merged")
+        if self.answer_key is not None and self.faults is None:
+            raise ReplayError(
+                "answer_key is given without faults, so there is nothing to list; give fault rates as well"
+            )
+        if self.pacing.compression is None and self.late != "burst":
+            raise ReplayError(
+                f"late is {self.late!r} and asap is on; without a schedule nothing is late: leave one out"
+            )
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables as ``dataset/table``; their places are their ranks in the order of equal event times."""
+        return f"{self.dataset}/{self.table}", *self.also
 
     @property
     def compression(self) -> float | None:
@@ -114,11 +153,32 @@ class ReplayRequest:
             return DAY_SECONDS / self.day_in
         return 1.0 if self.time_compression is None else self.time_compression
 
+    @property
+    def pacing(self) -> Pacing:
+        """Speed and late policy."""
+        return Pacing(self.compression, self.late, self.late_after, self.late_budget)
+
+    @property
+    def tag(self) -> str | None:
+        """The field that names a record's table; None: no field."""
+        if self.dataset_field is None:
+            return DATASET_FIELD if self.also else None
+        return self.dataset_field or None
+
     def identity(self) -> str:
         """Return what a cursor must agree on: the rows and their order, not the speed."""
-        parts = [f"start={self.start}", f"end={self.end}", f"loop={self.loop}"]
+        parts = [",".join(self.tables), f"start={self.start}", f"end={self.end}", f"loop={self.loop}"]
+        if self.duration is not None:
+            parts.append(f"duration={self.duration:g}s")
         if self.time_of_day is not None:
             parts.append(f"time_of_day={self.time_of_day[0]}-{self.time_of_day[1]}")
+        parts += [f"filter={text}" for text in self.filters]
+        if self.max_gap is not None:
+            parts.append(f"max_gap={self.max_gap:g}s")
+        if self.rebase:
+            parts.append("rebase")
+        if self.faults is not None:
+            parts.append(f"faults={self.faults}")
         return " ".join(parts)
 
 
@@ -147,6 +207,13 @@ class Window:
     zone: ZoneInfo
     time_of_day: tuple[time, time] | None
 
+    def until_at_most(self, until: int) -> Window:
+        """Return the window cut off at an instant in UTC microseconds, which need not be inside."""
+        if until >= self.until:
+            return self
+        inside = tuple(day for day in self.days if micros(instant(day, self.zone)) < until)
+        return replace(self, days=inside, until=max(until, self.begin))
+
     def mask(self, times: Times) -> NDArray[np.bool_]:
         """Return which event times pass, shape (n,)."""
         passing: NDArray[np.bool_] = (times >= self.begin) & (times < self.until)
@@ -164,15 +231,15 @@ def _clock_micros(moment: time) -> int:
 
 
 def resolve(request: ReplayRequest, stored: Sequence[date], zone: ZoneInfo) -> Window:
-    """Return the window of a request over the stored days.
+    """Return the window of a request over the stored days of one table; its `duration` is not looked at.
 
     Raises:
-        ReplayError: The end is not after the start, or no stored day is inside.
+        ReplayError: The end is not after the start.
     """
-    begin = _instant(request.start if request.start is not None else stored[0], zone)
+    begin = instant(request.start if request.start is not None else stored[0], zone)
     last = request.end if request.end is not None else stored[-1]
-    until = _instant(last if isinstance(last, datetime) else last + timedelta(days=1), zone)
-    if until <= begin:
+    until = instant(last if isinstance(last, datetime) else last + timedelta(days=1), zone)
+    if micros(until) <= micros(begin):  # aware datetimes of one zone compare by their wall clocks
         raise ReplayError(f"end {last} is not after start {request.start or stored[0]}")
     first_day, last_day = begin.date(), (until - timedelta(microseconds=1)).date()
     asked = [first_day + timedelta(days=n) for n in range((last_day - first_day).days + 1)]
@@ -182,7 +249,7 @@ def resolve(request: ReplayRequest, stored: Sequence[date], zone: ZoneInfo) -> W
     return Window(days, missing, micros(begin), micros(until), zone, request.time_of_day)
 
 
-def _instant(moment: date | datetime, zone: ZoneInfo) -> datetime:
+def instant(moment: date | datetime, zone: ZoneInfo) -> datetime:
     """Return an aware instant in `zone`: local midnight of a date."""
     if isinstance(moment, datetime):
         return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment.astimezone(zone)

@@ -18,6 +18,9 @@ _GROWTH = 1.04
 _BUCKETS = 720
 """Enough for 1 microsecond x 1.04^719 = 20 days."""
 
+_COUNTED_AT_ONCE = 512
+"""Wakes whose lateness is counted together: one by one, the counting costs as much as the sending."""
+
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
@@ -54,13 +57,15 @@ class ReplayReport:
         bytes: Their size.
         elapsed: Since the first record was ready.
         asked_compression: None with ``asap``.
-        achieved_compression: Event time covered over wall time taken; 0 before anything can be said.
+        achieved_compression: Event time covered over wall time taken since the speed was last set; 0 before anything
+            can be said.
         lateness: Keys ``p50``, ``p99``, ``p99.9``, ``max``: after the moment a record was due until the sink took it.
-        late: Records later than the request's `late_after`.
+        late: Records later than `late_after`.
         dropped: Records skipped by the ``drop`` policy.
         slipped: By how much the ``slip`` policy moved the schedule.
         starved: Time waited for the reader and encoder, a due record notwithstanding.
         blocked: Time spent inside the sink.
+        paused: Time that it stood still because it was told to.
         position: Event time of the last record emitted or dropped.
         cycle: Which turn of ``loop`` runs, from 0.
         resumed: Whether the run went on from a cursor.
@@ -82,11 +87,13 @@ class ReplayReport:
     cycle: int
     resumed: bool
     finished: bool
+    paused: float = 0.0
 
     @property
     def rate(self) -> float:
-        """Records a second of wall time."""
-        return self.emitted / self.elapsed if self.elapsed > 0.0 else 0.0
+        """Records a second of wall time, pauses not counted."""
+        running = self.elapsed - self.paused
+        return self.emitted / running if running > 0.0 else 0.0
 
     def line(self) -> str:
         """Return one line for a log or terminal."""
@@ -99,6 +106,7 @@ class ReplayReport:
         parts += [f"{self.late:,} late"] * (self.late > 0) + [f"{self.dropped:,} dropped"] * (self.dropped > 0)
         parts += [f"starved {self.starved:.1f} s"] * (self.starved >= 0.1)
         parts += [f"blocked {self.blocked:.1f} s"] * (self.blocked >= 0.1)
+        parts += [f"paused {self.paused:.1f} s"] * (self.paused >= 0.1)
         return " · ".join(parts)
 
 
@@ -115,37 +123,67 @@ class Statistics:
         self.asked, self.late_after, self.resumed = asked, late_after, resumed
         self.histogram = LatenessHistogram()
         self.emitted = self.bytes = self.late = self.dropped = self.cycle = 0
-        self.slipped = self.starved = self.blocked = 0.0
+        self.slipped = self.starved = self.blocked = self.paused = self.worst = 0.0
         self.started: float | None = None
-        self.first: int | None = None
-        self.last: int | None = None
+        self.standing: float | None = None
         self.stamp: int | None = None
+        self._anchor, self._origin = 0.0, 0
+        self._last: int | None = None
+        self._taken: list[float] = []
+        self._due: list[Seconds] = []
+
+    def restart(self, now: float, origin: int, asked: float | None) -> None:
+        """Measure the compression anew: the schedule time `origin` (microseconds) is reached at the moment `now`."""
+        self._anchor, self._origin, self._last, self.asked = now, origin, None, asked
 
     def passed(self, last: int, stamp: int) -> None:
         """Note the schedule time and the event time (microseconds) of the last record that was dealt with."""
-        self.last, self.stamp = last, stamp
+        self._last, self.stamp = last, stamp
 
     def sent(self, records: int, size: int) -> None:
         """Count records and bytes that the sink took."""
         self.emitted += records
         self.bytes += size
 
-    def lateness(self, seconds: Seconds) -> None:
-        """Count the lateness of sent records, shape (n,)."""
-        self.histogram.add(seconds)
-        self.late += int(np.count_nonzero(seconds > self.late_after))
+    def lateness(self, taken: float, due: Seconds) -> None:
+        """Count the lateness of records that the sink took together.
+
+        Args:
+            taken: When it took them, in seconds after the anchor.
+            due: When they were due, in seconds after the anchor, shape (n,), never decreasing.
+        """
+        if not len(due):
+            return
+        latest = taken - float(due[0])
+        if latest > self.worst:
+            self.worst = latest
+        if latest > self.late_after:
+            self.late += int(np.count_nonzero(taken - due > self.late_after))
+        self._taken.append(taken)
+        self._due.append(due)
+        if len(self._taken) >= _COUNTED_AT_ONCE:
+            self._count()
+
+    def _count(self) -> None:
+        if self._taken:
+            taken = np.repeat(self._taken, [len(due) for due in self._due])
+            self.histogram.add(taken - np.concatenate(self._due))
+            self._taken.clear()
+            self._due.clear()
 
     def report(self, now: float, finished: bool = False) -> ReplayReport:
         """Return the state at the moment `now` of the replay's clock."""
+        self._count()
         elapsed = now - self.started if self.started is not None else 0.0
-        span = (self.last - self.first) / 1e6 if self.last is not None and self.first is not None else 0.0
+        until = now if self.standing is None else self.standing
+        taken, covered = until - self._anchor, 0.0 if self._last is None else (self._last - self._origin) / 1e6
         names = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
         return ReplayReport(
             emitted=self.emitted,
             bytes=self.bytes,
             elapsed=elapsed,
             asked_compression=self.asked,
-            achieved_compression=span / elapsed if elapsed > 0.0 else 0.0,
+            achieved_compression=max(covered / taken, 0.0) if taken > 0.0 else 0.0,
             lateness={n: self.histogram.quantile(q) for n, q in names.items()} | {"max": self.histogram.maximum},
             late=self.late,
             dropped=self.dropped,
@@ -156,4 +194,5 @@ class Statistics:
             cycle=self.cycle,
             resumed=self.resumed,
             finished=finished,
+            paused=self.paused + (0.0 if self.standing is None else now - self.standing),
         )

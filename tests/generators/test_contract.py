@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -55,6 +56,9 @@ def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
 VOLUME = 40
 """Rows a day where a test needs the events of a label table's whole window."""
 
+RARE_VOLUME = 2_000
+"""Rows a day at which the rarest label has rows on every day."""
+
 
 def _tables() -> list[Any]:
     """Every table of every generator but the event tables."""
@@ -81,9 +85,10 @@ def rows_of(generator: BaseGenerator[Any], table: TableSchema, day: date) -> pl.
 
 def test_side_table_alone_equals_side_table_in_any_order(side_table: Any) -> None:
     cls, table = side_table
+    rows = RARE_VOLUME if table.kind == "labels" else VOLUME
     window = days(DAY - timedelta(1), 3)
-    alone = rows_of(cls(base_daily_volume=VOLUME), table, DAY)
-    forward, backward = cls(base_daily_volume=VOLUME), cls(base_daily_volume=VOLUME)
+    alone = rows_of(cls(base_daily_volume=rows), table, DAY)
+    forward, backward = cls(base_daily_volume=rows), cls(base_daily_volume=rows)
     ahead = {day: rows_of(forward, table, day) for day in window}
     back = {day: rows_of(backward, table, day) for day in reversed(window)}
     assert alone.height > 0
@@ -270,18 +275,31 @@ PROBE = """
 import hashlib, sys
 from datetime import date
 sys.path.insert(0, ".")
+import polars as pl
+import generators.base
 from generators import list_generators, get_generator
-day, week = date(2024, 11, 29), date(2024, 11, 23)
+from tests.generators.two_processes import TwoProcessGenerator
+order, rows = int(sys.argv[1]), int(sys.argv[2]) or None
+window, week = [date(2024, 11, 28), date(2024, 11, 29), date(2024, 11, 30)][::order], date(2024, 11, 23)
+makers = {info.name: lambda name=info.name, **fields: get_generator(name, **fields) for info in list_generators()}
+makers["two_processes"] = TwoProcessGenerator
+found = []
 def show(name, frame):
-    print(name, frame.height, hashlib.sha256(frame.write_csv().encode()).hexdigest())
-for info in list_generators():
-    show(info.name, get_generator(info.name, base_daily_volume=700).generate(day))
-    small = get_generator(info.name, base_daily_volume=40)
+    found.append((name, frame.height, hashlib.sha256(frame.write_csv().encode()).hexdigest()))
+for slice_rows in (generators.base.SLICE_ROWS, 300):
+    generators.base.SLICE_ROWS = slice_rows
+    for name, make in makers.items():
+        generator = make(base_daily_volume=700)
+        for day in window:
+            show(f"{slice_rows} {name} {day}", pl.concat(list(generator.batches(day, rows=rows))))
+for name, make in makers.items():
+    small = make(base_daily_volume=40)
     for table in small.tables[1:]:
-        if table.kind == "labels":
-            show(table.name, small.derive(table.name, day))
-        for piece in small.dimension(table.name, week, day) if table.kind == "dimension" else ():
-            show(table.name, piece)
+        for day in window if table.kind == "labels" else ():
+            show(f"{name} {table.name} {day}", small.derive(table.name, day))
+        if table.kind == "dimension":
+            show(f"{name} {table.name}", pl.concat(list(small.dimension(table.name, week, date(2024, 11, 29)))))
+print(sorted(found))
 """
 
 
@@ -292,9 +310,13 @@ def expected() -> str:
 
 
 def test_processes_agree_whatever_their_environment(expected: str) -> None:
-    assert len(expected.splitlines()) >= sum(len(info.tables) for info in list_generators())
-    other = {"PYTHONHASHSEED": "1", "TZ": "Asia/Tokyo", "POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    assert _probe(other) == expected
+    """Two processes, another order of days, other chunks, threads, time zone and hash seed: the same rows."""
+    assert len(ast.literal_eval(expected)) >= sum(len(info.tables) for info in list_generators())
+    for order, rows, environment in (
+        (-1, 97, {"PYTHONHASHSEED": "1", "TZ": "Asia/Tokyo", "POLARS_MAX_THREADS": "7", "OMP_NUM_THREADS": "7"}),
+        (1, 1_000, {"PYTHONHASHSEED": "2", "TZ": "UTC", "POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}),
+    ):
+        assert _probe(environment, order=order, rows=rows) == expected, environment
 
 
 def test_faked_system_date_changes_nothing(expected: str) -> None:
@@ -310,15 +332,31 @@ def test_faked_system_date_changes_nothing(expected: str) -> None:
     assert _probe({}, fake) == expected
 
 
-def _probe(environment: dict[str, str], before: str = "") -> str:
+def _probe(environment: dict[str, str], before: str = "", order: int = 1, rows: int = 0) -> str:
     result = subprocess.run(
-        [sys.executable, "-c", before + PROBE],
+        [sys.executable, "-c", before + PROBE, str(order), str(rows)],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=True,
     )
     return result.stdout
+
+
+@pytest.mark.long
+def test_day_of_several_real_slices_is_one_day(make: Make) -> None:
+    """Slices of their real size: alone, in a range, in reverse, in chunks. Twenty seconds a generator."""
+    volume = 2 * generators.base.SLICE_ROWS + 50_000
+    alone = make(base_daily_volume=volume).generate(DAY)
+    assert len(make(base_daily_volume=volume).plan(DAY).sizes) >= 3
+    backward = make(base_daily_volume=volume)
+    backward.generate(DAY + timedelta(1))
+    assert backward.generate(DAY).equals(alone)
+    offset = 0
+    for chunk in make(base_daily_volume=volume).batches(DAY, rows=100_000):
+        assert chunk.equals(alone.slice(offset, chunk.height))
+        offset += chunk.height
+    assert offset == alone.height
 
 
 def test_overlay_rows_are_merged_in_time_order(small_slices: None) -> None:

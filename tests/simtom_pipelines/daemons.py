@@ -53,8 +53,11 @@ class Services:
         """Start both and wait until the web server answers."""
         workspace = str(PROJECT / "workspace.yaml")
         web = ["dagster_webserver", "-h", "127.0.0.1", "-p", str(self.port), "-w", workspace]
-        self._processes = [self._spawn(web, "web"), self._spawn(["dagster._daemon", "run", "-w", workspace], "daemon")]
-        wait(self._answers, 120, "the web server answers")
+        self._processes = [self._spawn(web, "web")]
+        wait(
+            self._answers, 120, "the web server answers"
+        )  # it has made the storage: two at once get in each other's way
+        self._processes.append(self._spawn(["dagster._daemon", "run", "-w", workspace], "daemon"))
 
     def _spawn(self, arguments: Sequence[str], name: str) -> subprocess.Popen[bytes]:
         with (self.home / f"{name}.log").open("ab") as log:
@@ -81,9 +84,9 @@ class Services:
         assert "errors" not in found, found["errors"]
         return dict(found["data"])
 
-    def launch(self, asset: list[str], keys: list[str]) -> str:
-        """Launch a backfill as the UI does and return its id."""
-        parameters = {"assetSelection": [{"path": asset}], "partitionNames": keys}
+    def launch(self, asset: list[str], keys: list[str], *further: list[str]) -> str:
+        """Launch a backfill of one or several assets as the UI does and return its id."""
+        parameters = {"assetSelection": [{"path": path} for path in (asset, *further)], "partitionNames": keys}
         found = self.query(LAUNCH, backfillParams=parameters)["launchPartitionBackfill"]
         assert found["__typename"] == "LaunchBackfillSuccess", found
         return str(found["backfillId"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -10,10 +11,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import polars as pl
 import pytest
 
+from simtom_pipelines import storage
 from simtom_pipelines.lake import LakeError, ParquetLake
 from tests.simtom_pipelines.toy_lake import DAY, REF, frame, stamp
 
@@ -113,15 +116,87 @@ def test_full_disk_leaves_the_old_file(lake: ParquetLake) -> None:
     assert files(lake) == ["part-0.parquet"]
 
 
-def test_leftover_of_a_killed_writer_is_ignored_then_removed(lake: ParquetLake) -> None:
+def read_by_everyone(lake: ParquetLake) -> None:
+    folder = lake.table_path("toy", "visits")
+    assert lake.scan("toy", "visits").drop("date").collect().equals(frame())
+    assert pl.scan_parquet(folder).collect().height == frame().height
+    assert pl.read_parquet(f"{folder}/**/*.parquet").height == frame().height
+    assert len(pd.read_parquet(folder)) == frame().height
+    with duckdb.connect() as connection:
+        count = connection.execute(f"select count(*) from read_parquet('{folder}/*/*.parquet')").fetchone()
+    assert count == (frame().height,)
+
+
+@pytest.mark.parametrize("name", ["date=2024-03-09.part-0.parquet.abc.tmp", "visits.part-0.parquet.xyz.tmp"])
+def test_leftover_of_a_killed_writer_is_ignored_then_removed(lake: ParquetLake, name: str) -> None:
+    """Whichever partition it was meant for: the next writer of the lake removes it."""
+    lake.write(REF, DAY, [frame()], stamp("old"))
+    leftover = Path(lake.root, ".tmp", name)
+    leftover.write_bytes(b"half of a file")
+    read_by_everyone(lake)
+    lake.write(REF, DAY, [frame()], stamp("new"), if_exists="overwrite")
+    assert not leftover.exists()
+
+
+def test_readers_see_nothing_of_a_write(lake: ParquetLake) -> None:
+    """The folder of a table can be given to polars, pandas and DuckDB while one of its files is being written."""
+    lake.write(REF, DAY, [frame()], stamp("old"))
+    seen = []
+
+    def batches() -> Iterator[pl.DataFrame]:
+        yield frame(seed=2).head(10)
+        yield frame(seed=2).slice(10)
+        seen.extend(path.name for path in Path(lake.root, ".tmp").iterdir())
+        read_by_everyone(lake)
+
+    lake.write(REF, DAY, batches(), stamp("new"), if_exists="overwrite")
+    assert len(seen) == 1
+    assert seen[0].startswith("date=2024-03-10.part-0.parquet.")
+    assert lake.scan("toy", "visits").drop("date").collect().equals(frame(seed=2))
+    assert files(lake) == ["part-0.parquet"]
+
+
+def test_scratch_folder_of_somebody_else(lake: ParquetLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the folder at the root may not be used, the file is written beside its target; leftovers go as well."""
     lake.write(REF, DAY, [frame()], stamp("old"))
     leftover = Path(lake.path("toy", "visits", DAY)).with_name(".part-0.parquet.abc.tmp")
     leftover.write_bytes(b"half of a file")
-    assert lake.scan("toy", "visits").drop("date").collect().equals(frame())
-    assert pl.read_parquet(f"{lake.table_path('toy', 'visits')}/**/*.parquet").height == frame().height
-    assert len(pd.read_parquet(lake.table_path("toy", "visits"))) == frame().height
-    lake.write(REF, DAY, [frame()], stamp("new"), if_exists="overwrite")
-    assert not leftover.exists()
+    real = storage._locked_temporary
+
+    def refusing(folder: Path, prefix: str) -> tuple[int, Path]:
+        if folder.name == ".tmp":
+            raise PermissionError(13, "Permission denied")
+        return real(folder, prefix)
+
+    monkeypatch.setattr(storage, "_locked_temporary", refusing)
+    lake.write(REF, DAY, [frame(seed=2)], stamp("new"), if_exists="overwrite")
+    assert lake.scan("toy", "visits").drop("date").collect().equals(frame(seed=2))
+    assert files(lake) == ["part-0.parquet"]
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_table_mounted_from_elsewhere(lake: ParquetLake, monkeypatch: pytest.MonkeyPatch, copied: bool) -> None:
+    """A rename across file systems is refused by the kernel: the file is copied beside its target and renamed there."""
+    lake.write(REF, DAY, [frame()], stamp("old"))
+    real, moves = os.replace, []
+
+    def replace(source: Path, target: Path) -> None:
+        moves.append(source)
+        if source.parent.name == ".tmp":
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        if not copied:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(source, target)
+
+    monkeypatch.setattr(storage.os, "replace", replace)
+    if copied:
+        lake.write(REF, DAY, [frame(seed=2)], stamp("new"), if_exists="overwrite")
+    else:
+        with pytest.raises(LakeError, match="No space left on device"):
+            lake.write(REF, DAY, [frame(seed=2)], stamp("new"), if_exists="overwrite")
+    assert [move.parent.name for move in moves] == [".tmp", "date=2024-03-10"]
+    assert lake.scan("toy", "visits").drop("date").collect().equals(frame(seed=2 if copied else 0))
+    assert files(lake) == ["part-0.parquet"]
 
 
 def test_temporary_of_a_live_writer_is_left_alone(lake: ParquetLake) -> None:

@@ -66,7 +66,7 @@ def test_interrupt_saves_the_cursor_and_is_not_retried(
                 raise DagsterExecutionInterruptedError
             return super().send(buffer, offsets, i, j)
 
-    monkeypatch.setattr(jobs, "FileSink", Interrupted)
+    monkeypatch.setattr(jobs, "open_sink", lambda target, **options: Interrupted(target))
     options = {
         "output": str(out), "cursor": str(cursor), "asap": True, "start": FIRST, "end": LAST, "chunk_rows": 10,
     }  # fmt: skip

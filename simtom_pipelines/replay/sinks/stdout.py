@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simtom_pipelines.replay.errors import SinkClosed, SinkError
+from simtom_pipelines.replay.sinks.base import GRACE_SECONDS
 
 _PIPE_BYTES = 1 << 20
 _ATOMIC_BYTES = 4_096
 """A poll that says writable promises a pipe room for this much (PIPE_BUF)."""
 
 _POLL_MILLISECONDS = 50
-_GRACE_SECONDS = 0.4
-"""After a stop, how long a record that is half written may take to be completed."""
 
 
 class StdoutSink:
@@ -67,7 +66,7 @@ class StdoutSink:
         while at < end:
             at += self._write(buffer[at : min(end, at + self._limit)])
             if at < end and self._stop.is_set():
-                deadline = time.monotonic() + _GRACE_SECONDS if deadline is None else deadline
+                deadline = time.monotonic() + GRACE_SECONDS if deadline is None else deadline
                 whole = int(np.searchsorted(offsets, at, "right")) - 1
                 if offsets[whole] == at or time.monotonic() > deadline:
                     self._taken += whole - i
@@ -95,6 +94,9 @@ class StdoutSink:
         poll = select.poll()
         poll.register(self._out, select.POLLOUT)
         return bool(poll.poll(_POLL_MILLISECONDS))
+
+    def poll(self) -> None:
+        """Do nothing: writes are not buffered here."""
 
     def flush(self) -> None:
         """Do nothing: writes are not buffered here."""

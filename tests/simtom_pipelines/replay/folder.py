@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -40,11 +40,18 @@ class FolderLake:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def path(self, day: date) -> Path:
-        return self.root / DATASET / TABLE / f"date={day}" / "part-0.parquet"
+    def path(self, day: date, table: str = f"{DATASET}/{TABLE}") -> Path:
+        return self.root / table / f"date={day}" / "part-0.parquet"
 
-    def put(self, day: date, frame: pl.DataFrame, fingerprint: str = "f1", group: int = 1_000) -> None:
-        path = self.path(day)
+    def put(
+        self,
+        day: date,
+        frame: pl.DataFrame,
+        fingerprint: str = "f1",
+        group: int = 1_000,
+        table: str = f"{DATASET}/{TABLE}",
+    ) -> None:
+        path = self.path(day, table)
         path.parent.mkdir(parents=True, exist_ok=True)
         footer = json.dumps({"fingerprint": fingerprint})
         frame.write_parquet(path, row_group_size=group, metadata={"simtom": footer})
@@ -55,7 +62,7 @@ class FolderLake:
 
     def partition(self, dataset: str, table: str, day: date | None) -> FolderPartition | None:
         assert day is not None
-        path = self.path(day)
+        path = self.path(day, f"{dataset}/{table}")
         if not path.exists():
             return None
         metadata = pl.read_parquet_metadata(path)
@@ -88,6 +95,21 @@ def even(count: int, span: float = 86_400.0) -> NDArray[np.float64]:
     return np.arange(count) * (span / max(count, 1))
 
 
+class ScriptClock(VirtualClock):
+    """A virtual clock on which things happen at given moments, as they would in another thread."""
+
+    def __init__(self, *happenings: tuple[float, Callable[[], None]]) -> None:
+        super().__init__()
+        self._happenings = sorted(happenings, key=lambda h: h[0])
+
+    def sleep_until(self, when: float, stop: threading.Event) -> None:
+        while self._happenings and self._happenings[0][0] <= max(when, self.now()):
+            moment, happen = self._happenings.pop(0)
+            super().sleep_until(moment, stop)
+            happen()
+        super().sleep_until(when, stop)
+
+
 class ListSink:
     """Keeps records with the moment at which they came; may be slow, may stop the run, may break."""
 
@@ -112,6 +134,9 @@ class ListSink:
             self.moments.append(self.clock.now())
         self.clock.advance(self.delay)
         return j - i
+
+    def poll(self) -> None:
+        self.flush()
 
     def flush(self) -> None:
         self._acked = len(self.records) - self._base

@@ -214,7 +214,7 @@ def test_unusable_requests_say_what_is_allowed(lake: FolderLake) -> None:
         ReplayRequest(DATASET, TABLE, asap=True, day_in=1.0)
     with pytest.raises(ReplayError, match="time_compression is -1"):
         ReplayRequest(DATASET, TABLE, time_compression=-1.0)
-    with pytest.raises(ReplayError, match="burst, slip, drop"):
+    with pytest.raises(ReplayError, match="burst, slip, drop, fail"):
         ReplayRequest(DATASET, TABLE, late="wait")  # type: ignore[arg-type]
     with pytest.raises(ReplayError, match="is not after start"):
         run(lake, sink, start=date(2024, 11, 30), end=date(2024, 11, 28))

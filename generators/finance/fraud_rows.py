@@ -1,0 +1,444 @@
+"""The rows of a day that belong to compromises: fraud itself, and the visits at which cards were skimmed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from generators.base import day_number
+from generators.entities import I32, I64
+from generators.finance import checks_at_sale as check
+from generators.finance import fraud, mcc, responses
+from generators.finance.card_ids import FRAUD, KNOWN_DEVICES, VISIT
+from generators.finance.cardholders import TERM_DAYS, Cardholders, Customers
+from generators.finance.fraud import Compromises, Episodes
+from generators.finance.geography import COUNTRIES, areas
+from generators.finance.merchants import Merchants, foreign_country
+from generators.finance.money import raw_amounts
+from generators.finance.places import destination, distance_table, haversine
+from generators.finance.sales import NO_EPISODE, Sales
+from generators.intraday import day_bounds
+from generators.randomness import LANES, hash64, hash_key, stream
+
+U8 = NDArray[np.uint8]
+U16 = NDArray[np.uint16]
+F64 = NDArray[np.float64]
+
+DECLINED = (0.315, 0.55, 0.315, 0.29, 0.315, 0.315)
+"""Share declined by kind before the report; with the rows after it 35% of fraud rows are."""
+CNP_ENTRY = {
+    fraud.CREDENTIALS: {check.ECOMMERCE: 0.88, check.ON_FILE: 0.08, check.KEYED: 0.04},
+    fraud.TESTING: {check.ECOMMERCE: 1.0},
+    fraud.TAKEOVER: {check.ECOMMERCE: 0.5, check.ON_FILE: 0.5},
+    fraud.APPLICATION: {check.ECOMMERCE: 0.7, check.ON_FILE: 0.25, check.KEYED: 0.05},
+}
+CP_ENTRY = {
+    fraud.STOLEN: {check.CONTACTLESS: 0.66, check.CHIP: 0.20, check.STRIPE: 0.11, check.KEYED: 0.03},
+    fraud.SKIMMING: {check.STRIPE: 0.80, check.CHIP: 0.12, check.CONTACTLESS: 0.06, check.KEYED: 0.02},
+    fraud.APPLICATION: {check.CONTACTLESS: 0.50, check.CHIP: 0.42, check.STRIPE: 0.06, check.KEYED: 0.02},
+}
+CP_VERIFICATION = (0.80, 0.04, 0.14, 0.02, 0.0, 0.0)
+CNP_VERIFICATION = (0.80, 0.0, 0.0, 0.0, 0.03, 0.17)
+AMOUNT_SHIFT = (0.45, 0.0, 0.9, 0.45, 0.45, 0.6)
+"""Mean of the log of the factor on the category's amount; standard deviation 0.5."""
+TESTING_MEDIAN, TESTING_SIGMA, TESTING_LAST = 2.7, 0.8, 148.0
+CARELESS = 0.30
+"""Share of episodes whose thief takes no care: the traces of a thief come together, which is what models live on."""
+FOREIGN_SHARE = ((0.07, 0.50), (0.0, 0.0), (0.06, 0.26), (0.0, 0.0), (0.0, 0.0), (0.05, 0.05))
+"""Share at foreign merchants by kind, of careful and careless thieves: 0.20 of stolen credentials."""
+SHIFTED_FOREIGN = 0.20
+"""Added to the foreign share of stolen credentials after the abrupt shift."""
+NEW_DEVICE = (0.42, 0.60, 0.60, 0.0, 0.0, 0.50)
+ADDRESS_FRAUD = ((0.12, 0.95), (0.20, 0.95), (0.05, 0.50), (0.0, 0.0), (0.0, 0.0), (0.2, 0.6))
+"""Share of rows whose address check is a stranger's; the other thieves know the address or have changed it."""
+CVV_FRAUD = ((0.12, 0.95), (0.20, 0.95), (0.0, 0.0), (0.0, 0.0), (0.0, 0.0), (0.05, 0.3))
+IP_HOME = ((0.96, 0.43), (0.92, 0.42), (0.90, 0.40), (1.0, 1.0), (1.0, 1.0), (0.96, 0.80))
+KM = {fraud.STOLEN: (10.0, 1.1), fraud.SKIMMING: (100.0, 1.2), fraud.APPLICATION: (8.0, 1.1)}
+CARD_PRESENT_CODES: dict[str, float] = {"5732": 4.0, "5541": 2.0, "5542": 2.0, "5912": 2.5, "5411": 1.0, "5311": 1.2}
+"""Factors of the categories in which stolen and copied cards are used; 0.25 elsewhere."""
+APPLICATION_REMOTE = 0.55
+BUST_OUT = 0.28
+"""Growth of the log amount from row to row of application fraud."""
+NO_CVM_SHARE = 0.92
+"""Share of contactless rows above the limit without a check that give way to an amount below it."""
+
+
+@dataclass(frozen=True, eq=False)
+class FraudDay:
+    """The fraud rows of a day, ordered by instant.
+
+    Attributes:
+        episodes: (n,) the episode of each row.
+        place: (n,) number of the row in its episode, from 0.
+        timestamp: (n,) UTC microseconds.
+        late: (n,) whether the row comes on the day of the report or after it.
+        declined: (n,) whether the row is declined.
+        channel: (n,) channel codes.
+    """
+
+    episodes: Episodes
+    place: I64
+    timestamp: I64
+    late: NDArray[np.bool_]
+    declined: NDArray[np.bool_]
+    channel: U8
+
+
+@dataclass(frozen=True)
+class FraudRows:
+    """Turns compromises into rows.
+
+    Attributes:
+        compromises: The episodes, year by year.
+        cardholders: The population.
+        merchants: The merchants.
+        timezone: Zone in which days begin.
+        credit_only: Whether amounts are those of credit cards.
+    """
+
+    compromises: Compromises
+    cardholders: Cardholders
+    merchants: Merchants
+    timezone: str
+    credit_only: bool
+
+    def on_day(self, day: date) -> FraudDay:
+        """Return the fraud rows of a day, without what they bought."""
+        cache: dict[date, FraudDay] = self.__dict__.setdefault("_days", {})
+        if day not in cache:
+            if len(cache) >= 4:
+                cache.pop(next(iter(cache)))
+            cache[day] = self._on_day(day)
+        return cache[day]
+
+    def counts(self, day: date) -> NDArray[np.int64]:
+        """Return (countries, 2) numbers of overlay rows by home country and channel, visits among them."""
+        found, (visits, _) = self.on_day(day), self._visits(day)
+        counts = np.zeros((len(COUNTRIES), 2), np.int64)
+        np.add.at(counts, (found.episodes.country, found.channel), 1)
+        np.add.at(counts, (visits.country, np.full(len(visits), mcc.CP)), 1)
+        return counts
+
+    def _rng(self, day: date, column: str) -> np.random.Generator:
+        return stream(self.cardholders.seed, self.cardholders.generator, day, "fraud", column)
+
+    def _on_day(self, day: date) -> FraudDay:
+        low, high = day_bounds(day, self.timezone)
+        number = day_number(day)
+        found, place, times = [], [], []
+        for quick, reach in ((True, fraud.QUICK_DAYS), (False, fraud.APPLICATION_DAYS)):
+            episodes = self._starting(number - reach, number, quick)
+            offsets = self._offsets(episodes)
+            instants = episodes.start[:, None] + offsets
+            last = (reach if quick else fraud.APPLICATION_DAYS) * 86_400_000_000
+            inside = (instants >= low) & (instants < high) & (offsets < last)
+            inside &= np.arange(offsets.shape[1]) < episodes.rows[:, None]
+            inside &= (number - episodes.report)[:, None] <= fraud.AFTER_REPORT_DAYS
+            if not quick:
+                inside &= (number - self._issued(episodes) <= fraud.APPLICATION_DAYS)[:, None]
+            row, k = np.nonzero(inside)
+            found.append(episodes.take(row))
+            place.append(k)
+            times.append(instants[row, k])
+        timestamp = np.concatenate(times)
+        order = np.argsort(timestamp, kind="stable")
+        episodes = Episodes.concat(found).take(order)
+        late = episodes.report <= number
+        declined = self._rng(day, "declined").random(len(order)) < np.array(DECLINED)[episodes.kind]
+        remote = np.isin(episodes.kind, (fraud.CREDENTIALS, fraud.TESTING, fraud.TAKEOVER))
+        remote |= (episodes.kind == fraud.APPLICATION) & (
+            self._rng(day, "channel").random(len(order)) < APPLICATION_REMOTE
+        )
+        return FraudDay(
+            episodes, np.concatenate(place)[order], timestamp[order], late, declined | late, remote.astype(np.uint8)
+        )
+
+    def _starting(self, first: int, last: int, quick: bool) -> Episodes:
+        """Return the episodes that start on days [first, last], application fraud or the other kinds."""
+        epoch = date(1970, 1, 1).toordinal()
+        parts = []
+        for year in sorted({date.fromordinal(max(first + epoch, 1)).year, date.fromordinal(last + epoch).year}):
+            episodes = self.compromises.year(year)
+            low, high = np.searchsorted(episodes.day, [first, last + 1])
+            piece = episodes.take(slice(low, high))  # type: ignore[arg-type]
+            parts.append(piece.take(np.flatnonzero((piece.kind != fraud.APPLICATION) == quick)))
+        return Episodes.concat(parts)
+
+    def _offsets(self, episodes: Episodes) -> I64:
+        """Return (m, most rows) microseconds from the first row of each episode to its rows."""
+        most = max(max(weights) for weights in fraud.ROW_WEIGHTS)
+        key = hash_key(self.cardholders.seed, self.cardholders.generator, "fraud gaps")
+        words = hash64(key, (episodes.number * 16)[:, None] + np.arange(most))
+        gaps = -np.log(((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53)
+        gaps *= np.array(fraud.GAP_HOURS)[episodes.kind][:, None] * 3_600_000_000.0
+        gaps[:, 0] = 0.0
+        return np.cumsum(gaps, axis=1).astype(np.int64)
+
+    def _issued(self, episodes: Episodes) -> I32:
+        age = (self.cardholders.phases(episodes.card) + episodes.day) % TERM_DAYS
+        issued = np.asarray(episodes.day - age, np.int32)
+        for code, _ in self.cardholders.countries:
+            rows = np.flatnonzero(episodes.country == code)
+            who = self.cardholders.in_slots(code, episodes.slot[rows], episodes.day[rows].astype(np.int64))
+            issued[rows] = np.maximum(issued[rows], episodes.day[rows] - who.tenure)
+        return issued
+
+    # -- what was bought ------------------------------------------------------------------------------------------
+
+    def amounts(self, day: date) -> NDArray[np.float32]:
+        """Return (n,) amounts in USD of the day's fraud rows, before the cents."""
+        return self._bought(day)[1]
+
+    def _bought(self, day: date) -> tuple[U8, NDArray[np.float32]]:
+        """Return (category, amount in USD) of the day's fraud rows."""
+        cache: dict[date, Any] = self.__dict__.setdefault("_bought_days", {})
+        if day not in cache:
+            if len(cache) >= 4:
+                cache.pop(next(iter(cache)))
+            cache[day] = self._purchases(day)
+        return cache[day]  # type: ignore[no-any-return]
+
+    def _purchases(self, day: date) -> tuple[U8, NDArray[np.float32]]:
+        found = self.on_day(day)
+        kind, n = found.episodes.kind, len(found.timestamp)
+        lane = self._lanes(day, "category", n)
+        tilts = self.compromises.regimes.category_tilts(day_number(day))
+        remote = check.cached_table(tuple(mcc.SHARES * mcc.REMOTE * (0.35 + mcc.FRAUD_APPEAL) * tilts))
+        factors = np.array([CARD_PRESENT_CODES.get(code, 0.25) for code in mcc.CODES])
+        present = check.cached_table(tuple(mcc.SHARES * (1.0 - mcc.REMOTE) * factors))
+        category = np.where(found.channel == mcc.CNP, remote[lane], present[lane])
+        testing = np.flatnonzero(kind == fraud.TESTING)
+        category[testing] = self._attacked(found.episodes.take(testing))[0]
+        person = self._people(found)[2]
+        dollars = raw_amounts(category, person[2], self._lanes(day, "amount", n), self.credit_only)
+        noise = self._rng(day, "factor").standard_normal(n)
+        dollars *= np.exp(np.array(AMOUNT_SHIFT)[kind] + 0.5 * noise).astype(np.float32)
+        shared = np.log(TESTING_MEDIAN) + TESTING_SIGMA * noise
+        final = found.place == found.episodes.rows.astype(np.int64) - 1
+        dollars[testing] = np.exp(shared)[testing]
+        last = testing[final[testing]]
+        dollars[last] *= TESTING_LAST / TESTING_MEDIAN
+        rising = kind == fraud.APPLICATION
+        dollars[rising] *= np.exp(BUST_OUT * found.place[rising]).astype(np.float32)
+        limits = self.cardholders.credit_limits(self.cardholders.card_words(found.episodes.card))
+        np.minimum(dollars, limits, out=dollars, where=rising)
+        return category.astype(np.uint8), dollars
+
+    def _attacked(self, episodes: Episodes) -> tuple[U8, U16]:
+        """Return (category, popularity draw) of the merchants that attacks use: one or two merchants an attack."""
+        key = hash_key(self.cardholders.seed, self.cardholders.generator, "attacked merchant")
+        year = episodes.number >> 32
+        second = (episodes.number & 3) == 0
+        words = hash64(key, year * 1_000_000 + episodes.group * 2 + second)
+        codes = mcc.indices(*fraud.TESTING_CODES)
+        category = codes[(hash64(key, year * 1_000_000 + episodes.group) % np.uint64(len(codes))).astype(np.intp)]
+        return category.astype(np.uint8), (words >> np.uint64(48)).astype(np.uint16)
+
+    def _people(self, found: FraudDay) -> tuple[Any, Any, U16, I32]:
+        """Return (customers, homes, personal draws, day of issue) of the rows, as on the episode's first day."""
+        episodes = found.episodes
+        day = episodes.day.astype(np.int64)
+        return self._victims(episodes, day)
+
+    def _victims(self, episodes: Episodes, day: I64) -> tuple[Any, Any, U16, I32]:
+        n = len(episodes)
+        number, tenure, remaining = np.zeros(n, np.int64), np.zeros(n, np.int32), np.zeros(n, np.int32)
+        for code, _ in self.cardholders.countries:
+            rows = np.flatnonzero(episodes.country == code)
+            who = self.cardholders.in_slots(code, episodes.slot[rows], day[rows])
+            number[rows], tenure[rows], remaining[rows] = who.number, who.tenure, who.remaining
+        who = Customers(number, episodes.slot, episodes.country, tenure, remaining)
+        homes, _ = self.cardholders.homes(number, episodes.country)
+        cards = self.cardholders.cards(who, episodes.which, day)
+        issue = self._issue(cards.key, cards.issue, day)
+        return who, homes, self.cardholders.person(number), issue
+
+    def _issue(self, card: I64, issue: I32, day: I64) -> I32:
+        """Return the day of issue of the token in use on (n,) days, which may lie in different years."""
+        result = issue.copy()
+        years = (day.astype("M8[D]").astype("M8[Y]").astype(np.int64) + 1970) if len(day) else day
+        for year in np.unique(years).tolist():
+            rows = np.flatnonzero(years == year)
+            result[rows] = self.compromises.reissues(year).issue(card[rows], issue[rows], day[rows])
+        return result
+
+    def _lanes(self, day: date, column: str, n: int) -> U16:
+        return self._rng(day, column).integers(0, LANES, n, dtype=np.uint16)
+
+    def sales(self, day: date) -> Sales:
+        """Return the fraud rows of a day."""
+        found = self.on_day(day)
+        kind, n = found.episodes.kind, len(found.timestamp)
+        who, home, person, issue = self._people(found)
+        who = replace(who, tenure=who.tenure + (day_number(day) - found.episodes.day))
+        category, dollars = self._bought(day)
+        entry = self._entry(found, self._lanes(day, "entry", n))
+        limit = np.array([c.no_cvm / c.rate for c in COUNTRIES], np.float32)[who.country]
+        above = (kind == fraud.STOLEN) & (entry == check.CONTACTLESS) & (dollars > limit)
+        above &= self._lanes(day, "limit", n) < NO_CVM_SHARE * LANES
+        dollars = np.where(above, limit * (0.15 + 0.85 * self._rng(day, "below").random(n)), dollars)
+        merchant = self._merchants(found, day, category, home, who.country)
+        lat, lon, distance = self._terminals(found, day, home)
+        remote = found.channel == mcc.CNP
+        where = self.merchants.slots.country[merchant]
+        careless = self._careless(found.episodes)
+        avs_bad = self._rng(day, "address").random(n) < np.array(ADDRESS_FRAUD)[kind, careless]
+        avs_lane, cvv_lane = self._lanes(day, "avs", n), self._lanes(day, "cvv", n)
+        avs = np.where(avs_bad, check.avs_table(True)[avs_lane], check.avs_table(False)[avs_lane])
+        cvv_bad = self._rng(day, "known").random(n) < np.array(CVV_FRAUD)[kind, careless]
+        cvv = np.where(cvv_bad, check.cvv_table(True)[cvv_lane], check.cvv_table(False)[cvv_lane])
+        cvv = np.where((kind == fraud.TAKEOVER) & (cvv != 0), np.uint8(0), cvv)
+        home_ip = self._rng(day, "ip").random(n) < np.array(IP_HOME)[kind, careless]
+        other = np.where(where != who.country, where, self._preferred(day, who.country))
+        numbers = np.arange(n)
+        latency = check.latencies()[self._lanes(day, "latency", n)]
+        verification = np.where(
+            remote,
+            check.cached_table(CNP_VERIFICATION)[self._lanes(day, "verification", n)],
+            check.cached_table(CP_VERIFICATION)[self._lanes(day, "verification", n)],
+        )
+        return Sales(
+            found.timestamp, np.full(n, FRAUD, np.uint8), numbers, who, home, person, found.episodes.card, issue,
+            category, found.channel, merchant, lat, lon, distance, dollars, self._lanes(day, "cents", n), entry,
+            verification.astype(np.uint8),
+            np.where(check.cvv_null(found.channel, entry), np.uint8(check.NULL), cvv).astype(np.uint8),
+            np.where(remote & (where == who.country), avs, np.uint8(check.NULL)).astype(np.uint8),
+            self._devices(found, day, who.number), np.where(home_ip, who.country, other).astype(np.uint8),
+            np.zeros(n, np.bool_), self._responses(found, day, category, dollars, where != who.country), latency, kind,
+            found.episodes.number - (np.int64(1970) << 32),
+        )  # fmt: skip
+
+    def _careless(self, episodes: Episodes) -> NDArray[np.intp]:
+        """Return 1 for episodes of careless thieves, else 0."""
+        key = hash_key(self.cardholders.seed, self.cardholders.generator, "careless")
+        return ((hash64(key, episodes.number) >> np.uint64(48)) < np.uint64(round(CARELESS * LANES))).astype(np.intp)
+
+    def _entry(self, found: FraudDay, lane: U16) -> U8:
+        entry = np.zeros(len(lane), np.uint8)
+        for channel, shares in ((mcc.CNP, CNP_ENTRY), (mcc.CP, CP_ENTRY)):
+            for kind, weights in shares.items():
+                rows = np.flatnonzero((found.episodes.kind == kind) & (found.channel == channel))
+                table = check.cached_table(tuple(weights.get(code, 0.0) for code in range(len(check.ENTRY_MODES))))
+                entry[rows] = table[lane[rows]]
+        return entry
+
+    def _merchants(self, found: FraudDay, day: date, category: U8, home: Any, country: U8) -> NDArray[np.int32]:
+        n, kind = len(found.timestamp), found.episodes.kind
+        lane = self._lanes(day, "merchant", n)
+        testing = np.flatnonzero(kind == fraud.TESTING)
+        lane[testing] = self._attacked(found.episodes.take(testing))[1]
+        share = np.array(FOREIGN_SHARE)
+        if self.compromises.regimes.shifted(day_number(day)):
+            share[fraud.CREDENTIALS] += SHIFTED_FOREIGN
+        foreign = self._rng(day, "foreign").random(n) < share[kind, self._careless(found.episodes)]
+        foreign &= found.channel == mcc.CNP
+        where = np.where(foreign, self._preferred(day, country), country).astype(np.uint8)
+        # An attack runs against one merchant, whatever the victims' countries.
+        where[testing] = self.cardholders.countries[0][0]
+        slot = self.merchants.in_country(where, category, lane)
+        local = (found.channel == mcc.CP) & (kind != fraud.SKIMMING) & (self._rng(day, "local").random(n) < 0.4)
+        rows = np.flatnonzero(local)
+        slot[rows] = self.merchants.in_region(areas().region[home.area[rows]], category[rows], lane[rows])
+        return slot
+
+    def _preferred(self, day: date, country: U8) -> U8:
+        """Return (n,) foreign countries: the regime's favourite or any other."""
+        n = len(country)
+        where = foreign_country(country, self._lanes(day, "country", n))
+        draw = self._rng(day, "favourite").random(n)
+        for code in np.unique(country).tolist():
+            favourite, share = self.compromises.regimes.favourite(day_number(day), int(code))
+            where[(country == code) & (draw < share)] = favourite
+        return where
+
+    def _terminals(self, found: FraudDay, day: date, home: Any) -> tuple[F64, F64, F64]:
+        n = len(found.timestamp)
+        km, bearing = np.full(n, 1.0, np.float32), self._lanes(day, "bearing", n)
+        lane = self._lanes(day, "distance", n)
+        for kind, (median, sigma) in KM.items():
+            rows = np.flatnonzero(found.episodes.kind == kind)
+            km[rows] = distance_table(median, sigma, 0.1, 2500.0)[lane[rows]]
+        lat, lon = destination(home, km, bearing)
+        return lat, lon, haversine(home.lat, home.lon, lat, lon)
+
+    def _devices(self, found: FraudDay, day: date, customer: I64) -> NDArray[np.uint64]:
+        n = len(customer)
+        new = self._rng(day, "device").random(n) < np.array(NEW_DEVICE)[found.episodes.kind]
+        key = hash_key(self.cardholders.seed, self.cardholders.generator, "thief device")
+        stranger = (hash64(key, found.episodes.number) >> np.uint64(25)) | KNOWN_DEVICES
+        return np.where(new, stranger, customer.astype(np.uint64) * np.uint64(2))
+
+    def _responses(self, found: FraudDay, day: date, category: U8, dollars: Any, abroad: NDArray[np.bool_]) -> U8:
+        n = len(category)
+        code = np.zeros(n, np.uint8)
+        lane = self._lanes(day, "response", n)
+        barred = abroad | (category == mcc.index("7995"))
+        large = dollars >= responses.LARGE_FROM
+        for channel in (mcc.CP, mcc.CNP):
+            rows = np.flatnonzero(found.declined & (found.channel == channel))
+            code[rows] = responses.codes(channel, False, day, False, large[rows], barred[rows], lane[rows])
+        testing = np.flatnonzero(found.declined & (found.episodes.kind == fraud.TESTING))
+        code[testing] = responses.testing_codes()[lane[testing]]
+        stopped = np.where(found.episodes.kind == fraud.STOLEN, responses.STOLEN, responses.SUSPECTED)
+        stopped = np.where((found.episodes.kind == fraud.STOLEN) & (lane % 2 == 0), responses.LOST, stopped)
+        return np.where(found.late, stopped, code).astype(np.uint8)
+
+    # -- visits to skimmed terminals ------------------------------------------------------------------------------
+
+    def _visits(self, day: date) -> tuple[Episodes, I64]:
+        """Return the episodes whose card uses a skimmed terminal on the day, and the instants of the visits."""
+        number = day_number(day)
+        low, high = fraud.VISIT_DAYS
+        episodes = self._starting(number + low, number + high, True)
+        episodes = episodes.take(np.flatnonzero(episodes.kind == fraud.SKIMMING))
+        key = hash_key(self.cardholders.seed, self.cardholders.generator, "skimmed visit")
+        words = hash64(key, episodes.number)
+        before = low + (words % np.uint64(high - low + 1)).astype(np.int64)
+        start, end = day_bounds(day, self.timezone)
+        curve = np.array(self.compromises.curves[mcc.CP])
+        edges = np.concatenate([[0.0], np.cumsum(curve / curve.sum())])
+        share = np.interp((words >> np.uint64(40)).astype(np.float64) * 2.0**-24, edges, np.arange(25) / 24)
+        instant = start + (share * (end - start)).astype(np.int64)
+        rows = np.flatnonzero((episodes.day - before == number) & (instant < end))
+        found = episodes.take(rows)
+        # A customer who came after the visit was skimmed elsewhere.
+        who, *_ = self._victims(found, np.full(len(found), number, np.int64))
+        there = np.flatnonzero((who.number << 2) | found.which == found.card)
+        return found.take(there), instant[rows[there]]
+
+    def visits(self, day: date) -> Sales:
+        """Return the genuine purchases of a day at terminals that copied the card."""
+        episodes, instants = self._visits(day)
+        n = len(episodes)
+        who, home, person, issue = self._victims(episodes, np.full(n, day_number(day), np.int64))
+        cards = self.cardholders.cards(who, episodes.which, day_number(day))
+        key = hash_key(self.cardholders.seed, self.cardholders.generator, "skimmer")
+        words = hash64(key, (episodes.number >> 32) * 1_000_000 + episodes.group)
+        codes = mcc.indices(*fraud.SKIMMER_CODES)
+        category = codes[(words % np.uint64(len(codes))).astype(np.intp)].astype(np.uint8)
+        place = areas()
+        region = place.region[home.area]
+        south, north, west, east = place.boxes[region].T
+        lat = np.round(south + (north - south) * (words >> np.uint64(48)).astype(np.float64) / LANES, 6)
+        lon = np.round(
+            west + (east - west) * (words >> np.uint64(32) & np.uint64(0xFFFF)).astype(np.float64) / LANES, 6
+        )
+        merchant = self.merchants.in_region(region, category, (words >> np.uint64(16)).astype(np.uint16))
+
+        def lanes(column: str) -> U16:
+            return self._lanes(day, f"visit {column}", n)
+
+        return Sales(
+            instants, np.full(n, VISIT, np.uint8), np.arange(n), who, home, person, cards.key, issue, category,
+            np.full(n, mcc.CP, np.uint8), merchant, lat, lon, haversine(home.lat, home.lon, lat, lon),
+            raw_amounts(category, person[2], lanes("amount"), self.credit_only), lanes("cents"),
+            check.card_present_entry(True, None, np.zeros(n, np.bool_), lanes("entry")),
+            check.verification(mcc.CP, False, 0.0)[lanes("verification")],
+            np.full(n, check.NULL, np.uint8), np.full(n, check.NULL, np.uint8), np.zeros(n, np.uint64), who.country,
+            np.zeros(n, np.bool_), np.zeros(n, np.uint8), check.latencies()[lanes("latency")],
+            np.full(n, check.NULL, np.uint8), np.full(n, NO_EPISODE, np.int64),
+        )  # fmt: skip

@@ -1,0 +1,232 @@
+"""Where care happens: departments by class, diagnosis and age, their providers, and the facilities of an area."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from generators.entities import I64
+from generators.healthcare.care_volume import (
+    AMBULATORY,
+    CLASSES,
+    EMERGENCY,
+    INPATIENT,
+    SCHEDULED,
+    URGENT,
+    VIRTUAL,
+    WELLNESS,
+)
+from generators.healthcare.diagnoses import BAND_STARTS, DIAGNOSES, SURGICAL, DiagnosisMix, members
+from generators.healthcare.encounters import U16, Encounters
+from generators.healthcare.patients import AREAS, Population, area_shares
+from generators.healthcare.seasons import Season
+from generators.randomness import F64, LANES, hash64, hash_key, hash_lanes, pick_table, stream
+
+U8 = NDArray[np.uint8]
+
+DEPARTMENTS = (
+    "primary_care", "pediatrics", "internal_medicine", "ob_gyn", "cardiology", "orthopedics", "dermatology",
+    "behavioral_health", "ophthalmology", "emergency", "med_surg", "icu", "surgery", "maternity", "newborn",
+)  # fmt: skip
+_D = {name: number for number, name in enumerate(DEPARTMENTS)}
+PEDIATRICS, MATERNITY = _D["pediatrics"], _D["maternity"]
+ADULT_YEARS = 18
+PICKS = 256
+
+_SPECIALISTS: Mapping[str, tuple[str, ...]] = {
+    "cardiology": ("I10", "I50.9", "I48.91", "I21.4", "R07.9"),
+    "orthopedics": ("M54.50", "M25.561", "M17.11", "S93.401A", "S52.501A", "S72.001A"),
+    "dermatology": ("L30.9", "L03.90"),
+    "behavioral_health": ("F41.1", "F32.A", "F10.129"),
+    "ophthalmology": ("E11.9",),
+}
+_SPECIALIST_SHARE = {
+    "cardiology": 0.20, "orthopedics": 0.50, "dermatology": 0.60, "behavioral_health": 0.60, "ophthalmology": 0.12,
+}  # fmt: skip
+"""Share of clinic visits with one of the codes that a specialist sees."""
+_WOMEN = ("Z34.90", "Z01.419", "Z12.31")
+_CRITICAL = members("A41.9", "I21.4", "I63.9", "J18.9", "I50.9")
+_OPERATED = SURGICAL | members("M17.11")
+
+OFFICE, WALK_IN, EMERGENCY_ROOM, WARD = range(4)
+"""Pools of providers; clinics, wellness and virtual visits share one."""
+_POOL_OF_CLASS = {
+    **dict.fromkeys(SCHEDULED, OFFICE), URGENT: WALK_IN, EMERGENCY: EMERGENCY_ROOM, INPATIENT: WARD,
+}  # fmt: skip
+PROVIDER_DAY_ROWS = 15.0
+"""Encounters of a provider on an average working day; the busiest days have half as many again."""
+WORKING_DAY = 1.43
+"""Volume of clinics on a working day relative to the mean over all days."""
+USUAL_PROVIDER = 0.65
+"""Share of clinic visits at the patient's usual provider of the department."""
+PROVIDERS = 1_000_000
+"""Provider numbers have six digits; above 15 million rows a day providers see more patients."""
+
+HOSPITALS, CLINICS = 100, 900
+HOME_FACILITY = 0.7
+"""Share of an area's patients who go to the area's own facility."""
+ZIPF = 0.7
+
+
+def _departments(cls: int, diagnosis: int, adult: bool) -> dict[str, float]:
+    """Return the shares of departments of an encounter."""
+    code = DIAGNOSES[diagnosis].code
+    if cls == EMERGENCY:
+        return {"emergency": 1.0}
+    if cls == INPATIENT:
+        return _ward(diagnosis, code)
+    if not adult and cls != AMBULATORY:
+        return {"pediatrics": 1.0}
+    general = {"primary_care": 0.6, "internal_medicine": 0.4} if adult else {"pediatrics": 1.0}
+    if cls == URGENT:
+        return {"primary_care": 1.0}
+    if code in _WOMEN and (adult or code != "Z12.31"):
+        return {"ob_gyn": 0.8, **{name: 0.2 * share for name, share in general.items()}}
+    for name, codes in _SPECIALISTS.items():
+        if code in codes and cls != WELLNESS and not (cls == VIRTUAL and name == "ophthalmology"):
+            part = _SPECIALIST_SHARE[name]
+            return {name: part, **{n: (1 - part) * share for n, share in general.items()}}
+    return general
+
+
+def _ward(diagnosis: int, code: str) -> dict[str, float]:
+    if code in ("O80", "Z38.00"):
+        return {"maternity" if code == "O80" else "newborn": 1.0}
+    if _OPERATED[diagnosis]:
+        return {"surgery": 1.0}
+    if _CRITICAL[diagnosis]:
+        return {"icu": 0.22, "med_surg": 0.78}
+    return {"med_surg": 0.97, "icu": 0.03}
+
+
+@lru_cache(maxsize=1)
+def _department_shares() -> F64:
+    """Return (6, 54, 2, 15) shares of departments by class, diagnosis and adult."""
+    table = np.zeros((len(CLASSES), len(DIAGNOSES), 2, len(DEPARTMENTS)))
+    for cls in range(len(CLASSES)):
+        for diagnosis in range(len(DIAGNOSES)):
+            for adult in (0, 1):
+                for name, share in _departments(cls, diagnosis, bool(adult)).items():
+                    table[cls, diagnosis, adult, _D[name]] += share
+    return table
+
+
+@lru_cache(maxsize=1)
+def _department_picks() -> U8:
+    """Return (6 * 54 * 2 * 256,) departments by class, diagnosis, adult and 8-bit draw."""
+    edges = np.round(np.cumsum(_department_shares(), axis=-1) * PICKS).astype(np.int64)
+    counts = np.diff(edges, axis=-1, prepend=0).reshape(-1, len(DEPARTMENTS))
+    codes = np.tile(np.arange(len(DEPARTMENTS), dtype=np.uint8), len(counts))
+    return np.repeat(codes, counts.ravel())
+
+
+def departments(rows: Encounters) -> U8:
+    """Return the department of (n,) encounters."""
+    cell = rows.cls.astype(np.intp) * len(DIAGNOSES) + rows.diagnosis
+    cell = cell * 2 + (rows.who.years >= ADULT_YEARS)
+    return np.asarray(_department_picks()[cell << 8 | rows.lanes("department") >> 8], np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class CareSites:
+    """Providers and facilities of one config.
+
+    Attributes:
+        population: The patients.
+        mix: Diagnoses by class, which decide how many providers a department needs.
+        volumes: Class -> mean rows a day.
+        base: Rows on an ordinary day; decides the number of facilities.
+    """
+
+    population: Population
+    mix: DiagnosisMix
+    volumes: Mapping[int, float]
+    base: int
+
+    @cached_property
+    def _pools(self) -> tuple[I64, I64]:
+        """Return ((60,) first number, (60,) size) of the providers of each (pool, department)."""
+        ordinary = Season(climate=3, month=3, flu=0.6, weekend=False, covid=True)
+        load = np.zeros((4, len(DEPARTMENTS)))
+        adult = _cell_is_adult()
+        for cls, volume in self.volumes.items():
+            people = self.mix.masses(cls)
+            by_diagnosis = people[:, None] * self.mix.shares(cls, ordinary)
+            by_age = np.stack([by_diagnosis[~adult].sum(axis=0), by_diagnosis[adult].sum(axis=0)], axis=1)
+            rows = volume * (WORKING_DAY if cls in SCHEDULED else 1.0)
+            load[_POOL_OF_CLASS[cls]] += rows * np.einsum("da,dak->k", by_age, _department_shares()[cls])
+        load[WARD, [MATERNITY, _D["newborn"]]] = load[WARD].sum() * 0.15
+        size = np.ceil(load / PROVIDER_DAY_ROWS).ravel()
+        size = np.maximum(np.floor(size * min(1.0, (PROVIDERS - 100) / size.sum())), 1).astype(np.int64)
+        return np.cumsum(size) - size, size
+
+    def usual(self, entity: I64, department: U8 | int) -> I64:
+        """Return the usual provider of (n,) patients in a department's clinic: numbers below 10**6."""
+        first, size = self._pools
+        pool = OFFICE * len(DEPARTMENTS) + np.asarray(department, np.int64)
+        words = hash64(self._key("usual provider"), entity * 16 + department) >> np.uint64(32)
+        return self._shown(first[pool] + (words.astype(np.int64) * size[pool] >> 32))
+
+    def providers(self, rows: Encounters, department: U8) -> I64:
+        """Return the provider of (n,) encounters: the usual one, or whoever's turn it is in the department."""
+        first, size = self._pools
+        kind = np.array([_POOL_OF_CLASS[cls] for cls in range(len(CLASSES))])[rows.cls]
+        pool = kind * len(DEPARTMENTS) + department
+        rng = rows.rng("provider_id")
+        familiar = (kind == OFFICE) & (rng.random(len(rows)) < USUAL_PROVIDER)
+        number = np.empty(len(rows), np.int64)
+        start = (rng.random(len(first)) * size).astype(np.int64)
+        others = np.flatnonzero(~familiar)
+        # Turns go round, so that nobody gets much more than a fair share of the patients without a usual provider.
+        order = others[np.argsort(pool[others].astype(np.uint8), kind="stable")]
+        turn: I64 = np.arange(len(order)) - np.searchsorted(pool[order], pool[order])
+        of = pool[order]
+        number[order] = self._shown(first[of] + (start[of] + turn) % size[of])
+        known = np.flatnonzero(familiar)
+        number[known] = self.usual(rows.who.entity[known], department[known])
+        return number
+
+    def facilities(self, rows: Encounters) -> U16:
+        """Return the facility of (n,) encounters: hospitals 0 to 99, clinics 100 to 999."""
+        home, pick, ward_home, ward_pick = hash_lanes(self._key("facility"), rows.family)
+        hospital = rows.inpatient | rows.emergency
+        wards, clinics = self._facility_tables
+        near = np.where(hospital, ward_home, home) < int(HOME_FACILITY * LANES)
+        area = rows.who.area.copy()
+        newborn = np.flatnonzero(rows.family != rows.who.entity)
+        area[newborn] = self.population.area_of(rows.family[newborn])
+        own = np.where(hospital, wards[0][area], clinics[0][area])
+        far = np.where(hospital, wards[1][ward_pick], clinics[1][pick])
+        return np.asarray(np.where(near, own, far), np.uint16)
+
+    @cached_property
+    def _facility_tables(self) -> tuple[tuple[U16, U16], tuple[U16, U16]]:
+        """Return for hospitals and clinics ((48,) facility of an area, (65,536,) facility by draw)."""
+        rng = stream(self.population.seed, self.population.generator, "facilities")
+        found = []
+        for first, count in (
+            (0, int(np.clip(self.base // 1_500, 2, HOSPITALS))),
+            (HOSPITALS, int(np.clip(self.base // 250, 3, CLINICS // 4))),
+        ):
+            shares = np.arange(1, count + 1) ** -ZIPF
+            # Large areas have the large facilities: areas come in order of size, their facility by chance nearby.
+            place = np.cumsum(area_shares()) - area_shares() / 2
+            edges = np.cumsum(shares) / shares.sum()
+            near = np.searchsorted(edges, np.clip(place + rng.normal(0, 0.1, AREAS), 0, 0.999999))
+            found.append(((first + near).astype(np.uint16), (first + pick_table(shares.tolist())).astype(np.uint16)))
+        return found[0], found[1]
+
+    def _shown(self, number: I64) -> I64:
+        """Return numbers that do not show pool or department: a bijection of [0, 10**6)."""
+        return (number * 618_033 + int(self._key("provider") >> np.uint64(44))) % PROVIDERS
+
+    def _key(self, name: str) -> np.uint64:
+        return hash_key(self.population.seed, self.population.generator, "site", name)
+
+
+def _cell_is_adult() -> NDArray[np.bool_]:
+    return np.repeat(np.array(BAND_STARTS) >= ADULT_YEARS, 2)

@@ -1,0 +1,350 @@
+"""Patients as renewing slots: born into a slot, leaving it at the end of their life, the pyramid the same for ever.
+
+The density of ages f falls piecewise linearly. A slot draws a point (a0, h) uniformly under f: at time 0 its occupant
+is a0 years old, and every occupant of the slot lives L = f^-1(h) years. On day t the slot's clock is x = t + phase, its
+occupant number g = x div L, the occupant's age x mod L: everyone is born into the slot, and at any time ages follow f.
+Lives repeat in blocks of 2^20 slots, each with its own shift of the clock, so that the births of a day are a look-up
+in one table of the block whatever the population's size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property, lru_cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from generators.calendar import LAST_DAY
+from generators.entities import I32, I64
+from generators.healthcare import payers
+from generators.randomness import F64, LANES, hash64, hash_key, hash_lanes, pick_table, stream
+
+U8 = NDArray[np.uint8]
+Flags = NDArray[np.bool_]
+
+PATIENT_YEAR_ROWS = 4.1
+"""Rows of an average slot in a year."""
+ACTIVITY_SHAPE = 0.7
+"""Shape of the gamma law of activity weights."""
+WEIGHT_BLOCK = 65_536
+
+PYRAMID = ((0.0, 0.0129), (45.0, 0.0126), (65.0, 0.0117), (75.0, 0.0097), (85.0, 0.0024), (104.2, 0.0))
+"""(age in years, density): the age pyramid of patients, shape of the US."""
+YEAR_DAYS = 365.25
+MIN_LIFE_DAYS = 400
+MAX_YEARS = 106
+LIFE_BLOCK = 1 << 20
+_SHIFTS = 1024
+_LAST = (LAST_DAY - date(1970, 1, 1)).days + 200
+"""Last day (from 1970-01-01) on which births are asked for: stays that end after the calendar does."""
+
+SEXES = ("female", "male", "other", "unknown")
+SEX_SHARES = (0.5085, 0.4885, 0.0015, 0.0015)
+FEMALE = 0
+RACES = ("white", "black", "asian", "american_indian", "pacific_islander", "multiple", "unknown")
+RACE_SHARES = (0.63, 0.13, 0.06, 0.01, 0.003, 0.09, 0.077)
+BLACK = 1
+ETHNICITIES = ("hispanic", "non_hispanic", "unknown")
+ETHNICITY_SHARES = (0.19, 0.76, 0.05)
+_HISPANIC_BY_RACE = (1.0, 0.15, 0.1, 1.2, 0.5, 2.0, 2.0)
+"""Odds of being Hispanic by race, before both margins are kept."""
+
+AREAS = 48
+RURAL_AREAS = 3
+CATCHMENT_PEOPLE = 5_000_000
+SMALL_AREA_PEOPLE = 20_000
+"""Areas with fewer people are shown as 000 (45 CFR 164.514(b)(2)(i)(B))."""
+
+CHRONIC_CAP = 6
+"""Chronic conditions that still change how often a patient comes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Patients:
+    """(n,) patients on a day: one array an attribute, codes into the constants of this module."""
+
+    slot: I64
+    entity: I64
+    age_days: I32
+    remaining: I32
+    """Days until the slot's next birth."""
+    years: U8
+    """Completed years."""
+    sex: U8
+    race: U8
+    ethnicity: U8
+    area: U8
+    chronic: U8
+    payer: U8
+
+    def take(self, rows: NDArray[Any]) -> Patients:
+        """Return the patients of some rows."""
+        return Patients(**{name: getattr(self, name)[rows] for name in self.__dataclass_fields__})
+
+    @property
+    def female(self) -> Flags:
+        """(n,) whether the administrative sex is female."""
+        return np.asarray(self.sex == FEMALE)
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """The patients of one generator under one config.
+
+    Attributes:
+        seed: The config's seed.
+        generator: Name of the generator.
+        slots: Patients at any time.
+        payer_shares: Shares of payers by age segment, see `payers.SHARES`.
+    """
+
+    seed: int
+    generator: str
+    slots: int
+    payer_shares: tuple[tuple[float, ...], ...]
+
+    # -- lives ----------------------------------------------------------------------------------------------------
+
+    def lives(self, number: I64) -> tuple[I32, I32]:
+        """Return (phase, life) in days of (n,) numbers of a block: the clock at time 0, and from birth to exit."""
+        words = hash64(hash_key(self.seed, self.generator, "patient", "life"), number)
+        ages, density = (np.array(v) for v in zip(*PYRAMID, strict=True))
+        first = (words >> np.uint64(32)).astype(np.float64) * 2.0**-32
+        second = (words & np.uint64(0xFFFFFFFF)).astype(np.float64) * 2.0**-32
+        start = np.interp(first, *_pyramid_quantiles())
+        height = second * np.interp(start, ages, density)
+        life = np.maximum(MIN_LIFE_DAYS, np.ceil(np.interp(height, density[::-1], ages[::-1]) * YEAR_DAYS))
+        phase = np.minimum(np.floor(start * YEAR_DAYS), life - 1)
+        return phase.astype(np.int32), life.astype(np.int32)
+
+    @cached_property
+    def _block(self) -> tuple[I32, I32]:
+        return self.lives(np.arange(min(self.slots, LIFE_BLOCK)))
+
+    @cached_property
+    def _shift(self) -> I32:
+        blocks = np.arange(-(-self.slots // LIFE_BLOCK))
+        shift = hash64(hash_key(self.seed, self.generator, "patient", "shift"), blocks) % np.uint64(_SHIFTS)
+        return shift.astype(np.int32)
+
+    @cached_property
+    def _births(self) -> tuple[I32, I64]:
+        """Numbers of a block sorted by the days of its clock on which they renew, and (days + 1,) bounds."""
+        phase, life = self._block
+        last = _LAST + _SHIFTS
+        first = (phase == 0).astype(np.int32) * -1  # a clock at 0 renews on day 0 as well
+        count = (last + phase) // life - first
+        number = np.repeat(np.arange(len(phase), dtype=np.int32), count)
+        turn = np.arange(len(number)) - np.repeat(np.cumsum(count) - count, count) + 1 + np.repeat(first, count)
+        day = (turn * life[number] - phase[number]).astype(np.uint16)
+        order = np.argsort(day, kind="stable")
+        return number[order], np.searchsorted(day[order], np.arange(last + 2))
+
+    def renewals(self, first: int, last: int) -> tuple[I64, I64]:
+        """Return (slots, days) of the births on the days [first, last): their occupants before leave on those days."""
+        number, bounds = self._births
+        slots, days, every = [], [], np.arange(first, last)
+        for block, shift in enumerate(self._shift.tolist()):
+            edges = bounds[first + shift : last + shift + 1]
+            slots.append(number[edges[0] : edges[-1]] + np.int64(block * LIFE_BLOCK))
+            days.append(np.repeat(every, np.diff(edges)))
+        found, when = np.concatenate(slots), np.concatenate(days)
+        inside = found < self.slots
+        return found[inside], when[inside]
+
+    def birth_counts(self, first: int, last: int) -> I64:
+        """Return the number of births on each of the days [first, last)."""
+        number, bounds = self._births
+        days = np.arange(first, last)
+        counts = np.zeros(len(days), np.int64)
+        for block, shift in enumerate(self._shift.tolist()):
+            left = self.slots - block * LIFE_BLOCK
+            if left >= len(self._block[0]):
+                counts += bounds[days + shift + 1] - bounds[days + shift]
+            else:  # the last block is short
+                counts += [np.count_nonzero(number[bounds[m] : bounds[m + 1]] < left) for m in (days + shift).tolist()]
+        return counts
+
+    def occupy(self, slots: I64, day: NDArray[Any] | int) -> tuple[I64, I32, I32]:
+        """Return (entity, age in days, days until the slot's next birth) of (n,) slots, on a day or on (n,) days."""
+        phase, life = self._block
+        number = slots & (LIFE_BLOCK - 1)
+        clock = phase[number] + self._shift[slots >> 20] + np.asarray(day, np.int32)
+        lifetime = life[number]
+        generation, age = np.divmod(clock, lifetime)
+        entity = generation.astype(np.int64)
+        entity *= self.slots
+        entity += slots
+        return entity, age, lifetime - age
+
+    def before(self, slots: I64, entity: I64) -> tuple[I64, I32]:
+        """Return (entity, life in days) of the occupants before the given ones of (n,) slots."""
+        return entity - self.slots, self._block[1][slots & (LIFE_BLOCK - 1)]
+
+    # -- activity -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def weights(self) -> F64:
+        """(65,536,) activity weights that slots repeat."""
+        rng = stream(self.seed, self.generator, "patient", "weights")
+        return rng.standard_gamma(ACTIVITY_SHAPE, WEIGHT_BLOCK)
+
+    # -- attributes -----------------------------------------------------------------------------------------------
+
+    def on_day(self, slots: I64, day: NDArray[Any] | int) -> Patients:
+        """Return the patients in (n,) slots on a day or on (n,) days (since 1970-01-01)."""
+        entity, age, remaining = self.occupy(slots, day)
+        return self.describe(slots, entity, age, remaining, day)
+
+    def describe(self, slots: I64, entity: I64, age: I32, remaining: I32, day: NDArray[Any] | int) -> Patients:
+        """Return the attributes of (n,) patients of known age on a day."""
+        years = completed_years(age, day)
+        sex, origin, chronic, area = hash_lanes(self._person_key, entity)
+        combination = _origins()[origin]
+        race, ethnicity = combination // 3, combination % 3
+        return Patients(
+            slot=slots,
+            entity=entity,
+            age_days=age,
+            remaining=remaining,
+            years=years,
+            sex=pick_sex()[sex],
+            race=race,
+            ethnicity=ethnicity,
+            area=_areas()[area],
+            chronic=chronic_table()[years.astype(np.intp) << 12 | chronic >> 4],
+            payer=self._payer(entity, years, race, ethnicity),
+        )
+
+    def area_of(self, entity: I64) -> U8:
+        """Return the areas of (n,) patients."""
+        return np.asarray(_areas()[hash_lanes(self._person_key, entity)[3]], np.uint8)
+
+    def _payer(self, entity: I64, years: U8, race: U8, ethnicity: U8) -> U8:
+        """Return (n,) payers: an own draw for each span of ages with p = 0.3, else the patient's usual draw."""
+        usual = hash_lanes(self._payer_key, entity)[0]
+        span = payers.span_of_age()[years]
+        kept, own, _, _ = hash_lanes(self._span_key, entity * 16 + span)
+        draw = np.where(kept < int(payers.NEW_COVER * LANES), own, usual)
+        group = payers.group(race == BLACK, ethnicity == 0)
+        cell = payers.segment_of_age()[years] * np.uint8(payers.GROUPS) + group
+        return np.asarray(payers.table(self.payer_shares)[cell.astype(np.intp) << 12 | draw >> 4], np.uint8)
+
+    @cached_property
+    def _person_key(self) -> np.uint64:
+        return hash_key(self.seed, self.generator, "patient", "person")
+
+    @cached_property
+    def _payer_key(self) -> np.uint64:
+        return hash_key(self.seed, self.generator, "patient", "payer")
+
+    @cached_property
+    def _span_key(self) -> np.uint64:
+        return hash_key(self.seed, self.generator, "patient", "payer span")
+
+    @cached_property
+    def area_names(self) -> tuple[str, ...]:
+        """Three-digit areas by code: drawn once a seed; those with few people are shown as 000."""
+        rng = stream(self.seed, self.generator, "areas")
+        digits = rng.permutation(np.arange(10, 999))[:AREAS]
+        small = area_shares() * CATCHMENT_PEOPLE < SMALL_AREA_PEOPLE
+        return tuple("000" if s else f"{d:03d}" for d, s in zip(digits.tolist(), small.tolist(), strict=True))
+
+
+@lru_cache(maxsize=1)
+def _pyramid_quantiles() -> tuple[F64, F64]:
+    """Return (probabilities, ages) of the pyramid on a fine grid."""
+    ages, density = (np.array(v) for v in zip(*PYRAMID, strict=True))
+    grid = np.linspace(0, ages[-1], 100_001)
+    height = np.interp(grid, ages, density)
+    cumulative = np.concatenate([[0.0], np.cumsum((height[1:] + height[:-1]) / 2)])
+    return cumulative / cumulative[-1], grid
+
+
+@lru_cache(maxsize=1)
+def pyramid_years() -> F64:
+    """Return (106,) shares of patients by completed years."""
+    probability, age = _pyramid_quantiles()
+    return np.diff(np.interp(np.arange(MAX_YEARS + 1), age, probability))
+
+
+BIRTH_RATE = PYRAMID[0][1] / sum((b - a) * (f + g) / 2 for (a, f), (b, g) in pairwise(PYRAMID))
+"""Births a slot and year: the density at age 0."""
+
+_FIRST_BIRTH = -40_000
+
+
+@lru_cache(maxsize=1)
+def _civil() -> tuple[I32, I32]:
+    """Return (year, 32 month + day of month) of the days from `_FIRST_BIRTH` on, counted from 1970-01-01."""
+    days = np.arange(_FIRST_BIRTH, _LAST + 400).astype("M8[D]")
+    months = days.astype("M8[M]").astype(np.int64)
+    of_month = (days - days.astype("M8[M]").astype("M8[D]")).astype(np.int64)
+    return (months // 12 + 1970).astype(np.int32), (months % 12 * 32 + of_month).astype(np.int32)
+
+
+def completed_years(age: I32, day: NDArray[Any] | int) -> U8:
+    """Return (n,) completed calendar years of ages in days on a day; who was born on 29 February waits for 1 March."""
+    year, place = _civil()
+    today = np.asarray(day, np.int32) - _FIRST_BIRTH
+    birth = today - age
+    years = year[today] - year[birth]
+    years -= place[today] < place[birth]
+    return np.asarray(years, np.uint8)
+
+
+@lru_cache(maxsize=1)
+def pick_sex() -> U8:
+    """Return the code of `SEXES` by 16-bit draw."""
+    return pick_table(SEX_SHARES)
+
+
+@lru_cache(maxsize=1)
+def _origins() -> U8:
+    """Return race x 3 + ethnicity by 16-bit draw: both margins kept, their association by odds."""
+    joint = np.outer(RACE_SHARES, ETHNICITY_SHARES)
+    joint[:, 0] *= _HISPANIC_BY_RACE
+    for _ in range(200):
+        joint *= (np.array(RACE_SHARES) / joint.sum(axis=1))[:, None]
+        joint *= np.array(ETHNICITY_SHARES) / joint.sum(axis=0)
+    return pick_table(joint.ravel().tolist())
+
+
+@lru_cache(maxsize=1)
+def area_shares() -> F64:
+    """Return (48,) shares of patients by area: Zipf with exponent 0.9, and three rural areas of 0.3% each."""
+    towns = np.arange(1, AREAS - RURAL_AREAS + 1) ** -0.9
+    rural = np.full(RURAL_AREAS, 0.003)
+    return np.concatenate([towns * (1 - rural.sum()) / towns.sum(), rural])
+
+
+@lru_cache(maxsize=1)
+def _areas() -> U8:
+    return pick_table(area_shares().tolist())
+
+
+def chronic_rate(years: NDArray[Any]) -> F64:
+    """Return the mean number of chronic conditions at an age in years."""
+    return np.clip((years - 25.0) / 22.0, 0.15, 4.0)
+
+
+@lru_cache(maxsize=1)
+def chronic_pmf() -> F64:
+    """Return (106, 20) Poisson probabilities of the number of chronic conditions by completed years."""
+    k = np.arange(20)
+    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, 20)))])
+    rate = chronic_rate(np.arange(MAX_YEARS))[:, None]
+    pmf = np.exp(k * np.log(rate) - rate - log_factorial)
+    return np.asarray(pmf / pmf.sum(axis=1, keepdims=True))
+
+
+@lru_cache(maxsize=1)
+def chronic_table() -> U8:
+    """Return (106 * 4096,) Poisson quantiles by (completed years, 12-bit draw): for one draw they never fall."""
+    edges = np.cumsum(chronic_pmf(), axis=1)
+    middles = (np.arange(4096) + 0.5) / 4096
+    return np.concatenate([np.searchsorted(row, middles).clip(0, 19) for row in edges]).astype(np.uint8)

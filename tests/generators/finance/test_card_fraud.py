@@ -1,0 +1,213 @@
+"""Fraud as episodes: levels, kinds, bursts, attacks on merchants, skimmers, and cards issued again."""
+
+from __future__ import annotations
+
+import math
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from generators import get_generator
+from generators.base import BaseGenerator
+from generators.finance import fraud
+
+MIX = {
+    "cnp_stolen_credentials": 0.52, "card_testing": 0.14, "account_takeover": 0.10, "lost_stolen": 0.14,
+    "counterfeit_skimming": 0.06, "application_fraud": 0.04,
+}  # fmt: skip
+CLUSTERS = ("card_testing", "counterfeit_skimming")
+ROWS = {"cnp_stolen_credentials": 4, "card_testing": 9, "account_takeover": 3, "lost_stolen": 6,
+        "counterfeit_skimming": 5, "application_fraud": 10}  # fmt: skip
+FIRST, DAYS, BASE = date(2024, 1, 1), 91, 100_000
+
+
+def overlays(generator: BaseGenerator, first: date, days: int) -> pl.DataFrame:  # type: ignore[type-arg]
+    """Return recurring payments, fraud and skimmed visits, with enum codes as their names."""
+    frames = [generator.overlay(first + timedelta(n)) for n in range(days)]
+    table = pl.concat([f for f in frames if f is not None])
+    enums = [
+        pl.col(c.name).cast(pl.UInt8).cat.to(c.dtype)
+        for c in generator.events
+        if isinstance(c.dtype, pl.Enum) and table.schema[c.name].is_integer()
+    ]
+    return table.with_columns(enums).with_columns(pl.from_epoch("timestamp", "us"))
+
+
+@pytest.fixture(scope="module")
+def extra() -> pl.DataFrame:
+    return overlays(get_generator("credit_cards", base_daily_volume=BASE), FIRST, DAYS)
+
+
+@pytest.fixture(scope="module")
+def stolen(extra: pl.DataFrame) -> pl.DataFrame:
+    """About 11,000 fraud rows of a quarter at 100,000 rows a day."""
+    return extra.filter(pl.col("is_fraud")).sort("fraud_episode_id", "timestamp")
+
+
+def mean(series: pl.Series) -> float:
+    return float(series.mean())  # type: ignore[arg-type]
+
+
+def test_level_and_mix(stolen: pl.DataFrame) -> None:
+    generator = get_generator("credit_cards", base_daily_volume=BASE)
+    expected = sum(generator.expected(FIRST + timedelta(n)) for n in range(DAYS))
+    rate = stolen.height / expected
+    assert 0.0008 <= rate <= 0.0018
+    clusters = {
+        name: max(1, stolen.filter(pl.col("fraud_type") == name)["merchant_id"].n_unique() // 2) for name in CLUSTERS
+    }
+    counts = stolen["fraud_type"].cast(pl.String).value_counts()
+    mix = dict(zip(counts["fraud_type"].to_list(), (counts["count"] / stolen.height).to_list(), strict=True))
+    for name, share in MIX.items():
+        slack = 0.05 + (3 * share / math.sqrt(clusters[name]) if name in CLUSTERS else 0.0)
+        assert mix[name] == pytest.approx(share, abs=slack), name
+    assert mean(~stolen["is_approved"]) == pytest.approx(0.35, abs=0.03)
+    remote = stolen.filter(pl.col("channel") == "card_not_present")
+    assert 0.70 <= remote["billing_amount"].sum() / stolen["billing_amount"].sum() <= 0.90
+
+
+def test_an_episode_is_one_card_and_few_rows(stolen: pl.DataFrame) -> None:
+    episodes = stolen.group_by("fraud_episode_id").agg(
+        pl.len(), pl.col("card_token", "card_id", "fraud_type").n_unique(), pl.col("fraud_type").first().alias("kind")
+    )
+    assert episodes["card_token"].max() == 1
+    assert episodes["fraud_type"].max() == 1
+    for (kind,), group in episodes.group_by("kind"):
+        assert group["len"].max() <= ROWS[str(kind)]  # type: ignore[operator]
+    assert 2.4 <= mean(episodes["len"]) <= 3.4
+
+
+def test_fraud_comes_in_bursts(stolen: pl.DataFrame) -> None:
+    gaps = stolen.select(pl.col("timestamp").diff().over("fraud_episode_id").dt.total_seconds() / 3600).drop_nulls()
+    # A genuine customer has 0.5 rows a day on 1.25 cards: 60 hours between the rows of a card, weighted by activity 30.
+    assert float(gaps["timestamp"].median()) <= 0.3 * 30  # type: ignore[arg-type]
+    scattered = stolen.select(pl.col("timestamp").shuffle(seed=1)).sort("timestamp")  # the mutant: independent rows
+    assert stolen.height / DAYS > 0
+    independent = scattered.select(pl.col("timestamp").shuffle(seed=2).diff().abs().dt.total_seconds() / 3600)
+    assert float(independent["timestamp"].median()) > 0.3 * 30  # type: ignore[arg-type]
+
+
+def test_card_testing_attacks_a_merchant_with_many_cards(stolen: pl.DataFrame) -> None:
+    def attacks(frame: pl.DataFrame) -> int:
+        cells = (
+            frame.filter((pl.col("channel") == "card_not_present") & (pl.col("billing_amount") < 10))
+            .group_by("merchant_id", pl.col("timestamp").dt.truncate("1h"))
+            .agg(pl.col("card_id").n_unique(), (~pl.col("is_approved")).mean().alias("declined"))
+        )
+        return cells.filter((pl.col("card_id") >= 20) & (pl.col("declined") >= 0.40)).height
+
+    assert attacks(stolen) >= 3  # one a month
+    alone = stolen.with_columns(
+        merchant_id=pl.col("merchant_id").shuffle(seed=1), timestamp=pl.col("timestamp").reverse()
+    )
+    assert attacks(alone) == 0  # the mutant that this test must catch
+    testing = stolen.filter(pl.col("fraud_type") == "card_testing")
+    assert set(testing["mcc"].unique()) <= {"5815", "5816", "8398"}
+    assert 1.5 <= float(testing["billing_amount"].median()) <= 6  # type: ignore[arg-type]
+    assert mean(~testing["is_approved"]) == pytest.approx(0.55, abs=0.06)
+
+
+def test_skimmed_cards_used_the_same_terminal_before(extra: pl.DataFrame, stolen: pl.DataFrame) -> None:
+    visits = extra.filter(~pl.col("is_fraud") & ~pl.col("is_recurring"))
+    terminals = visits.group_by("merchant_lat", "merchant_lon").agg(
+        pl.col("card_id").n_unique(), pl.col("merchant_id").n_unique(), pl.col("home_region").n_unique()
+    )
+    shared = terminals.filter(pl.col("card_id") >= 15)
+    assert shared.height >= 3
+    assert shared["home_region"].max() == 1
+    first = (
+        stolen.filter(pl.col("fraud_type") == "counterfeit_skimming")
+        .group_by("card_id")
+        .agg(pl.col("timestamp").min().alias("fraud"))
+    )
+    pairs = visits.select("card_id", visit="timestamp").join(first, on="card_id")
+    assert pairs.height > 100
+    days = (pairs["fraud"].dt.date() - pairs["visit"].dt.date()).dt.total_days()
+    assert days.min() >= 4  # type: ignore[operator]  # 5 local days; a date here is UTC
+    assert days.max() <= 41  # type: ignore[operator]
+
+
+def test_kinds_look_as_described(stolen: pl.DataFrame) -> None:
+    def of(kind: str) -> pl.DataFrame:
+        return stolen.filter(pl.col("fraud_type") == kind)
+
+    credentials = of("cnp_stolen_credentials")
+    assert mean(credentials["pos_entry_mode"] == "81") == pytest.approx(0.88, abs=0.03)
+    assert mean(credentials["merchant_country"] != credentials["home_country"]) == pytest.approx(0.20, abs=0.04)
+    assert mean(credentials["ip_country"] == credentials["home_country"]) == pytest.approx(0.80, abs=0.04)
+    checked = credentials["avs_result"].drop_nulls()
+    assert 0.28 <= mean(checked != "Y") <= 0.46
+    assert mean(credentials["cvv_result"].drop_nulls() == "N") == pytest.approx(0.10, abs=0.03)
+    lost = of("lost_stolen")
+    assert mean(lost["pos_entry_mode"] == "07") == pytest.approx(0.66, abs=0.04)
+    assert 5 <= float(lost["distance_km"].median()) <= 20  # type: ignore[arg-type]
+    within = lost.group_by("fraud_episode_id").agg(
+        (pl.col("timestamp").max() - pl.col("timestamp").min()).dt.total_hours()
+    )
+    assert mean(within["timestamp"] <= 24) > 0.9
+    copied = of("counterfeit_skimming")
+    assert mean(copied["pos_entry_mode"] == "90") == pytest.approx(0.80, abs=0.05)
+    assert 60 <= float(copied["distance_km"].median()) <= 170  # type: ignore[arg-type]
+    takeover = of("account_takeover")
+    assert set(takeover["cvv_result"].drop_nulls().unique()) == {"M"}
+    opened = of("application_fraud")
+    assert opened["card_age_days"].max() < 60  # type: ignore[operator]
+
+
+def test_compromised_cards_are_issued_again() -> None:
+    generator = get_generator("credit_cards", base_daily_volume=20_000)
+    frame = overlays(generator, date(2024, 2, 1), 29).filter(pl.col("is_fraud"))
+    cards = pl.concat(list(generator.dimension("cards", date(2024, 2, 1), date(2024, 9, 30))))
+    hit = frame.filter(pl.col("fraud_type") == "lost_stolen").unique("card_token")
+    after = hit.join(cards, on="card_token", how="left", suffix="_dim")
+    assert after["valid_from"].null_count() == 0
+    assert mean(after["replaced_on"].is_not_null()) == pytest.approx(0.92 * 0.95, abs=0.10)
+    again = after.filter(pl.col("replaced_on").is_not_null()).join(
+        cards, left_on=["card_id", "replaced_on"], right_on=["card_id", "issue_date"], how="left", suffix="_next"
+    )
+    assert again["card_token_next"].null_count() == 0
+    assert (again["card_token_next"] != again["card_token"]).all()
+
+
+def test_transactions_are_unique_whatever_their_source() -> None:
+    generator = get_generator("credit_cards", base_daily_volume=4_000, preset="teaching")
+    frame = pl.concat([generator.generate(date(2024, 6, 1) + timedelta(n)) for n in range(5)])
+    assert frame["transaction_id"].n_unique() == frame.height
+    # The sorted ids tell nothing about fraud or subscriptions: ranks are uniform.
+    for column in ("is_fraud", "is_recurring"):
+        order = frame.filter(pl.col("timestamp").dt.day() == 3).sort("transaction_id")[column]
+        places = np.flatnonzero(order.to_numpy()) / order.len()
+        spread = np.abs(np.sort(places) - (np.arange(len(places)) + 0.5) / len(places)).max()
+        assert spread < 2.69 / math.sqrt(len(places))
+
+
+def test_fraud_changes_its_tastes() -> None:
+    def distance(**fields: object) -> float:
+        generator = get_generator("credit_cards", base_daily_volume=100_000, **fields)
+        mixes = []
+        for first in (date(2024, 2, 1), date(2024, 8, 1)):
+            frame = overlays(generator, first, 7)
+            frame = frame.filter(pl.col("fraud_type") == "cnp_stolen_credentials")
+            counts = np.bincount(frame["mcc"].to_physical().to_numpy(), minlength=37)
+            mixes.append(counts / counts.sum())
+        return float(np.abs(mixes[0] - mixes[1]).sum() / 2)
+
+    steady = distance(fraud_drift=0.0)
+    assert distance(fraud_drift=1.0) > 1.5 * steady
+    assert distance(fraud_drift=0.0, fraud_shift=date(2024, 6, 1)) > 1.5 * steady
+
+
+def test_a_year_is_a_function_of_the_config() -> None:
+    one, other = (get_generator("credit_cards", base_daily_volume=2_000) for _ in range(2))
+    late = one.compromises.year(2024)  # type: ignore[attr-defined]
+    for year in (2022, 2025, 2020, 2024):
+        found = other.compromises.year(year)  # type: ignore[attr-defined]
+    assert (found.number == late.number).all()
+    assert (found.start == late.start).all()
+    assert (found.card == late.card).all()
+    assert len(np.unique(late.card)) == len(late)
+    assert len(one.compromises.year(1969)) == 0  # type: ignore[attr-defined]
+    counts = np.bincount(late.kind, minlength=6)
+    assert counts[fraud.CREDENTIALS] > counts[fraud.APPLICATION] > 0

@@ -1,0 +1,160 @@
+"""Shares, shapes and correlations on a quarter of a million rows, and mutants that each check must catch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from generators import get_generator
+from generators.base import BaseGenerator
+from tests.generators.healthcare.bands import violations
+from tests.generators.healthcare.oracle import HOURS, SHARES, of_class, share
+
+
+def test_figures_lie_in_their_bands(sample: pl.DataFrame) -> None:
+    assert violations(sample) == []
+
+
+def _shuffled(frame: pl.DataFrame, *columns: str) -> pl.DataFrame:
+    order = np.random.Generator(np.random.PCG64(1)).permutation(frame.height)
+    return frame.with_columns(frame[name][order] for name in columns)
+
+
+MUTANTS: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], str]] = {
+    "race ignores the mix": (lambda f: f.with_columns(race=f["race"].reverse().replace("white", "black")), "race"),
+    "payer ignores age": (lambda f: _shuffled(f, "payer_type"), "medicare"),
+    "sex swapped": (lambda f: f.with_columns(sex=pl.when(pl.col("sex") == "female").then(pl.lit("male")).otherwise(
+        pl.lit("female"))), "female"),
+    "severity shuffled": (lambda f: _shuffled(f, "is_admitted"), "admitted of severity 1"),
+    "lengths shuffled": (lambda f: _shuffled(f, "length_minutes"), "median length"),
+    "charges shuffled": (lambda f: _shuffled(f, "total_charge"), "median charge"),
+    "vitals shuffled": (lambda f: _shuffled(f, "systolic_bp"), "systolic"),
+    "temperature shuffled": (lambda f: _shuffled(f, "temperature_c"), "fever"),
+    "stays a third longer": (lambda f: f.with_columns(pl.col("length_of_stay_days") * 4 // 3), "length of stay"),
+    "dispositions shuffled": (lambda f: _shuffled(f, "discharge_disposition"), "leaves"),
+    "readmission halved": (lambda f: f.with_columns(
+        is_readmitted_30d=pl.col("is_readmitted_30d") & (pl.col("record_id") % 2 == 0)), "readmitted"),
+    "ages shuffled": (lambda f: _shuffled(f, "age_years"), "chronic"),
+    "status shuffled": (lambda f: _shuffled(f, "scheduled_lead_days"), "lead"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(MUTANTS))
+def test_figures_catch_mutants(sample: pl.DataFrame, name: str) -> None:
+    change, expected = MUTANTS[name]
+    found = violations(change(sample))
+    assert any(expected in line for line in found), found
+
+
+# -- hours ------------------------------------------------------------------------------------------------------
+
+
+def chi_square(hours: pl.Series, curve: list[float]) -> float:
+    """Return Pearson's statistic of 24 hourly counts; bins without weight must be empty."""
+    counts = np.bincount(hours.to_numpy(), minlength=24)
+    expected = np.array(curve) / sum(curve) * counts.sum()
+    assert counts[expected == 0].sum() == 0
+    return float((((counts - expected) ** 2)[expected > 0] / expected[expected > 0]).sum())
+
+
+@pytest.fixture(scope="module")
+def large() -> BaseGenerator[Any]:
+    return get_generator("patient_records", base_daily_volume=60_000)
+
+
+@pytest.fixture(scope="module")
+def wednesday(large: BaseGenerator[Any]) -> pl.DataFrame:
+    """An ordinary Wednesday: its curves have no tilt."""
+    return large.generate(date(2024, 4, 10))
+
+
+@pytest.mark.parametrize("kind", ["ambulatory", "virtual", "urgent_care", "emergency"])
+def test_hours_follow_the_curve(wednesday: pl.DataFrame, kind: str) -> None:
+    hours = of_class(wednesday, kind)["timestamp"].dt.hour()
+    assert len(hours) > 4_000
+    # 70.5 is the quantile of 23 degrees of freedom at 1 - 1e-6.
+    assert chi_square(hours, HOURS[kind]) < 70.5
+    flat = pl.Series(np.arange(len(hours)) % 13 + 7, dtype=pl.Int8)
+    busy = [w if 7 <= h < 20 else 0.0 for h, w in enumerate(HOURS[kind])]
+    assert chi_square(flat, busy) > 70.5
+
+
+def test_hours_of_emergency_and_clinics(sample: pl.DataFrame) -> None:
+    hours = of_class(sample, "emergency")["timestamp"].dt.hour()
+    assert 0.115 <= hours.is_between(10, 11).mean() <= 0.137  # type: ignore[operator]
+    assert 0.14 <= (hours < 8).mean() <= 0.175  # type: ignore[operator]
+    counts = np.bincount(hours.to_numpy(), minlength=24)
+    assert 3.5 <= counts.max() / counts.min() <= 5.5
+    clinic = of_class(sample, "ambulatory")["timestamp"].dt.hour()
+    assert clinic.is_between(7, 17).mean() >= 0.97  # type: ignore[operator]
+
+
+def test_mondays_are_busier_at_ten_and_weekend_nights_longer(large: BaseGenerator[Any]) -> None:
+    monday, sunday = (of_class(large.generate(date(2024, 4, day)), "emergency") for day in (8, 14))
+    curve = HOURS["emergency"]
+    busy = [w * (1.2 if hour in (10, 11) else 1.0) for hour, w in enumerate(curve)]
+    long = [w * (1.25 if hour < 4 else 1.0) for hour, w in enumerate(curve)]
+    assert chi_square(monday["timestamp"].dt.hour(), busy) < 70.5
+    assert chi_square(sunday["timestamp"].dt.hour(), long) < 70.5
+    late = monday["timestamp"].dt.hour().is_between(10, 11).mean()
+    assert late > sum(curve[10:12]) * 1.08  # type: ignore[operator]
+    assert (sunday["timestamp"].dt.hour() < 4).mean() > sum(curve[:4]) * 1.10  # type: ignore[operator]
+
+
+def test_appointments_stand_on_a_grid(wednesday: pl.DataFrame) -> None:
+    minute = of_class(wednesday, "ambulatory")["timestamp"].dt.minute().to_numpy() % 15
+    wave = np.cos(2 * np.pi * (minute + 0.5) / 15).mean()
+    # The comb convolved with N(0, 6 min) keeps exp(-2 (6 pi / 15)²) of its first harmonic.
+    expected = np.exp(-2 * (np.pi * 6 / 15) ** 2)
+    assert wave == pytest.approx(expected, abs=5 / np.sqrt(2 * len(minute)))
+    assert expected > 5 / np.sqrt(2 * len(minute))
+    arrivals = of_class(wednesday, "emergency")["timestamp"].dt.minute().to_numpy() % 15
+    assert abs(np.cos(2 * np.pi * (arrivals + 0.5) / 15).mean()) < 5 / np.sqrt(2 * len(arrivals))
+
+
+# -- volume -----------------------------------------------------------------------------------------------------
+
+
+def test_classes_keep_their_volume_without_noise() -> None:
+    generator = get_generator("patient_records", base_daily_volume=12_000, volume_noise=0)
+    days = [date(2024, 4, 3) + timedelta(7 * n) for n in range(6)]
+    rows = pl.concat([generator.generate(day) for day in days])
+    expected = {process.name: sum(process.volume.expected(day) for day in days) for process in generator.processes}
+    for name, mean in expected.items():
+        # Readmissions come in chains: stays scatter a little more than Poisson.
+        assert abs(of_class(rows, name).height - mean) < 6 * np.sqrt(mean) + 0.03 * mean, name
+    total = share(rows, "encounter_class")
+    assert set(total) == set(SHARES)
+
+
+def test_sundays_are_a_quarter_and_mostly_emergency() -> None:
+    generator = get_generator("patient_records", base_daily_volume=10_000, volume_noise=0)
+    sunday = generator.generate(date(2024, 4, 14))
+    assert 0.20 <= sunday.height / 10_000 <= 0.30
+    assert 0.38 <= share(sunday, "encounter_class")["emergency"] <= 0.52
+
+
+# -- seasons ----------------------------------------------------------------------------------------------------
+
+
+def test_influenza_peaks_move_and_vary_with_the_winter() -> None:
+    generator = get_generator("patient_records", base_daily_volume=500)
+    peaks, sizes = [], []
+    for year in range(2000, 2024):
+        days = [date(year, 10, 1) + timedelta(n) for n in range(210)]
+        flu = [generator.season(day).flu for day in days]  # type: ignore[attr-defined]
+        peaks.append(int(np.argmax(flu)))
+        sizes.append(max(flu))
+    assert 10 < np.std(peaks) < 32
+    assert 0.2 < np.std(np.log(sizes)) < 0.55
+    assert (
+        get_generator("patient_records", seed=1).season(date(2024, 1, 10)).flu
+        != generator.season(  # type: ignore[attr-defined]
+            date(2024, 1, 10)
+        ).flu
+    )
