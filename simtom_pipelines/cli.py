@@ -195,6 +195,7 @@ def materialize(
     from simtom_pipelines.run import materialize_range
 
     total = len(days) if table.kind != "dimension" else 1
+    interruptible()
     stored = 0
 
     def count() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Any, NoReturn
 
 import typer
@@ -89,20 +91,37 @@ def _usage_error() -> type[Exception]:
     return next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 
+_lost = threading.Event()
+"""Set by Ctrl-C; whoever still runs after it has not been told."""
+
+
 def interruptible() -> None:
-    """Let Ctrl-C reach this process as a KeyboardInterrupt; call it once polars is imported.
+    """Let Ctrl-C end this process as a KeyboardInterrupt, whatever the libraries do; call it once they are imported.
 
     polars puts a handler of its own in front of Python's: while a query runs in any thread, Ctrl-C is a matter of that
-    query alone, and one that streams a file to disk ends when the file does.
+    query alone, and one that streams a file to disk ends when the file does. And an exception that is raised while
+    Python collects garbage is lost; so `counting` raises the signal again where it finds that work goes on.
     """
-    signal.signal(signal.SIGINT, signal.getsignal(signal.SIGINT))
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        _lost.set()
+        raise KeyboardInterrupt
+
+    _lost.clear()
+    signal.signal(signal.SIGINT, interrupt)
+
+
+def _deliver_again() -> None:
+    if _lost.is_set():
+        _lost.clear()
+        signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager
 def counting(title: str, total: int) -> Iterator[Callable[[], None]]:
-    """Show a progress bar on a terminal; be silent in a pipe."""
+    """Yield what is to be called after each step: a progress bar on a terminal, silence in a pipe."""
     if not sys.stderr.isatty():
-        yield lambda: None
+        yield _deliver_again
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -110,7 +129,12 @@ def counting(title: str, total: int) -> Iterator[Callable[[], None]]:
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn("days"), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(title, total=total)
-        yield lambda: progress.advance(task)
+
+        def advance() -> None:
+            _deliver_again()
+            progress.advance(task)
+
+        yield advance
 
 
 def plural(count: int, noun: str) -> str:

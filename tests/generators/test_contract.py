@@ -175,10 +175,10 @@ def test_day_alone_equals_day_in_any_order(make: Make) -> None:
 
 
 def test_slices_in_any_chunks_give_the_same_rows(make: Make, small_slices: None) -> None:
-    whole = make().generate(DAY)
-    assert len(list(make().batches(DAY))) > 3
+    whole = make(base_daily_volume=1_500).generate(DAY)
+    assert len(list(make(base_daily_volume=1_500).batches(DAY))) > 3
     for rows in (1, 97, 300, 10**6):
-        chunks = list(make().batches(DAY, rows=rows))
+        chunks = list(make(base_daily_volume=1_500).batches(DAY, rows=rows))
         assert all(chunk.height == rows for chunk in chunks[:-1])
         assert_frame_equal(pl.concat(chunks), whole)
 
@@ -197,7 +197,8 @@ def test_rows_are_sorted_inside_the_local_day(make: Make, small_slices: None) ->
         frame = make().generate(day)
         assert frame["timestamp"].is_sorted()
         assert frame["timestamp"].dt.date().unique().to_list() == [day]
-        assert frame["record_id"].to_list() == list(range(frame.height))
+        if "record_id" in frame.columns:
+            assert frame["record_id"].to_list() == list(range(frame.height))
 
 
 def test_frames_keep_the_schema(make: Make) -> None:

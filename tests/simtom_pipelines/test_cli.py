@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -304,3 +306,21 @@ def test_cursor_of_another_table_is_refused(simtom: Simtom, tmp_path: Path) -> N
     assert Path("out.ndjson").read_bytes() == sent  # a finished cursor emits nothing
     refused(simtom(*arguments, "--lake", "lake2"), "cursor.json")
     assert (Path("out.ndjson").read_bytes(), Path("cursor.json").read_bytes()) == (sent, cursor)
+
+
+# -- Ctrl-C ---------------------------------------------------------------------------------------------------------
+
+
+def test_interrupt_that_was_swallowed_is_delivered_at_the_next_step() -> None:
+    """Python drops an exception that is raised inside a destructor or a weak reference's callback."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        console.interruptible()
+        with console.counting("work", 3) as advance:
+            advance()
+            with suppress(KeyboardInterrupt):  # the garbage collector
+                signal.raise_signal(signal.SIGINT)
+            with pytest.raises(KeyboardInterrupt):
+                advance()
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -45,8 +45,7 @@ def parts(folder: Path) -> list[Path]:
 
 
 def wait_for_parts(process: subprocess.Popen[str], folder: Path, count: int) -> None:
-    deadline = time.monotonic() + 60
-    while len(parts(folder)) < count and process.poll() is None and time.monotonic() < deadline:
+    while len(parts(folder)) < count and process.poll() is None:
         time.sleep(0.02)
     assert process.poll() is None, process.communicate()
 
@@ -154,19 +153,16 @@ def test_interrupted_replay_ends_in_a_record_and_resumes(stored: Path, tmp_path:
 
 @pytest.mark.long
 def test_interrupted_materialize_tells_what_was_done(tmp_path: Path) -> None:
-    """Ten seconds: Dagster starts, writes, and is interrupted."""
-    (tmp_path / "datasets.yaml").write_text("datasets:\n  - {name: bnpl, start_date: 2015-01-01}\n")
-    with start(tmp_path, "materialize", "bnpl", "--start", "2015-01-01", "--end", "2024-12-31") as process:
+    """Twenty seconds: Dagster starts, plans, writes, and is interrupted."""
+    with start(tmp_path, "materialize", "bnpl", "--start", "2024-01-01", "--end", "2024-12-31") as process:
         wait_for_parts(process, tmp_path, 5)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=GENEROUS)
     assert (process.returncode, out) == (130, "")
-    assert re.search(
-        r"^[\d,]+ of 3,653 partitions of bnpl/transactions stored\nsimtom: interrupted$", err, re.MULTILINE
-    )
+    assert re.search(r"^[\d,]+ of 366 partitions of bnpl/transactions stored\nsimtom: interrupted$", err, re.MULTILINE)
     assert "Traceback" not in err
     assert whole(tmp_path) >= 5
-    code, _, err = simtom(tmp_path, "materialize", "bnpl", "--start", "2015-01-01", "--end", "2015-01-03")
+    code, _, err = simtom(tmp_path, "materialize", "bnpl", "--start", "2024-01-01", "--end", "2024-01-03")
     assert (code, err) == (0, "3 of 3 partitions of bnpl/transactions stored\n")
 
 
