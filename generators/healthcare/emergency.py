@@ -17,7 +17,7 @@ SEVERITY = {
 """Relative shares of severity 1 to 5 among the admitted and the others: together the yearly mix, by Bayes' rule."""
 _AGE_EDGES = (18, 75)
 _URGENT_BY_AGE = (0.80, 1.0, 1.5)
-_URGENT_AT_NIGHT = 1.2
+_URGENT_AT_NIGHT = 1.4
 """Odds of severity 1 to 3 relative to 4 and 5: children, others, 75 and over; from 22 to 6 h."""
 NIGHT = (22, 6)
 

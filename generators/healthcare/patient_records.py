@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import polars as pl
@@ -27,7 +27,7 @@ from generators.healthcare.patients import BIRTH_RATE, PATIENT_YEAR_ROWS, YEAR_D
 from generators.healthcare.readmission import KNOWN_AFTER_DAYS
 from generators.healthcare.seasons import SOUTHERN, Season, season
 from generators.healthcare.stays import INELIGIBLE, YES, Hospital
-from generators.healthcare.use_of_care import UseOfCare
+from generators.healthcare.use_of_care import UseOfCare, use_of_care
 from generators.healthcare.visits import Visits
 from generators.intraday import IntradayProfile
 from generators.labels import EVENT_DAY, LAG
@@ -114,18 +114,12 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
     @cached_property
     def use(self) -> UseOfCare:
         """Who comes how often."""
-        return UseOfCare(self.payer_shares)
+        return use_of_care(self.payer_shares)
 
     @cached_property
     def mix(self) -> DiagnosisMix:
         """Diagnoses by class, age, sex and season."""
-        targets: dict[int, F64] = {cls: class_weights(cls) for cls in range(len(CLASSES))}
-        # Of emergency rows the admitted have the diagnoses of stays: the others make up for what these leave.
-        derived = stays.EMERGENCY_SHARE * self._share(INPATIENT) / self._share(EMERGENCY)
-        rest = targets[EMERGENCY] - derived * targets[INPATIENT]
-        rest = np.maximum(rest, 0.1 * targets[EMERGENCY])
-        targets[EMERGENCY] = rest / rest.sum()
-        return DiagnosisMix({cls: self.use.rows(cls) for cls in targets}, targets)
+        return _mix(self.payer_shares, stays.EMERGENCY_SHARE * self._share(INPATIENT) / self._share(EMERGENCY))
 
     @cached_property
     def hospital(self) -> Hospital:
@@ -240,3 +234,19 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
         if table != patient_tables.PATIENTS.name:
             return super().dimension(table, start, through)
         return patient_dimensions.patients(self.population, self.sites, self.config.safe_harbor, start, through)
+
+
+@lru_cache(maxsize=8)
+def _mix(payer_shares: tuple[tuple[float, ...], ...], derived: float) -> DiagnosisMix:
+    """Return the mix of diagnoses; generators with the same payers and classes share its tables.
+
+    Args:
+        payer_shares: Shares of payers by age segment.
+        derived: Part of emergency visits that end in a stay: they have the diagnoses of stays, and the others make up
+            for what these leave of the yearly shares.
+    """
+    targets: dict[int, F64] = {cls: class_weights(cls) for cls in range(len(CLASSES))}
+    rest = np.maximum(targets[EMERGENCY] - derived * targets[INPATIENT], 0.1 * targets[EMERGENCY])
+    targets[EMERGENCY] = rest / rest.sum()
+    use = use_of_care(payer_shares)
+    return DiagnosisMix({cls: use.rows(cls) for cls in targets}, targets)

@@ -153,9 +153,15 @@ class UseOfCare:
             bounded = self._bounded(cls, children)
             bounded = bounded / bounded.max()
             thresholds = np.round(bounded * 65_535).astype(np.uint16)
-            cache[cls, children] = thresholds, float(self.people @ bounded)
+            cache[cls, children] = thresholds, float((self.people * bounded).sum())
         return cache[cls, children]
 
     def _bounded(self, cls: int, children: float) -> F64:
         table = use_table(cls, children)
-        return np.minimum(table, BOUND_OF_MEAN * float(self.people @ table))
+        return np.minimum(table, BOUND_OF_MEAN * float((self.people * table).sum()))
+
+
+@lru_cache(maxsize=8)
+def use_of_care(payer_shares: tuple[tuple[float, ...], ...]) -> UseOfCare:
+    """Return the use of care under given payers; generators with the same ones share its tables."""
+    return UseOfCare(payer_shares)
