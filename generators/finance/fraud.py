@@ -21,10 +21,10 @@ from generators.base import day_number
 from generators.calendar import FIRST_DAY, LAST_DAY
 from generators.entities import I32, I64
 from generators.finance import mcc
-from generators.finance.cardholders import Cardholders
+from generators.finance.cardholders import TERM_DAYS, Cardholders
 from generators.finance.geography import areas
 from generators.finance.regimes import Regimes
-from generators.finance.tokens import Reissues
+from generators.finance.tokens import Reissues, unpack
 from generators.intraday import day_bounds
 from generators.randomness import F64, stream
 
@@ -154,7 +154,10 @@ class Compromises:
         if year not in cache:
             if len(cache) >= 2:
                 cache.pop(next(iter(cache)))
-            cache[year] = Reissues(np.sort(np.concatenate([self.reissued_in(y) for y in range(year - 4, year + 1)])))
+            packed = np.concatenate([self.reissued_in(y) for y in range(year - 4, year + 1)])
+            # Cards issued before the oldest term that a row of the year may look at are out of use.
+            oldest = day_number(date(year, 1, 1)) - TERM_DAYS - APPLICATION_DAYS
+            cache[year] = Reissues(np.sort(packed[unpack(packed)[1] >= oldest]))
         return cache[year]
 
     def reissued_in(self, year: int) -> I64:

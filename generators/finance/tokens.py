@@ -14,7 +14,7 @@ from generators.randomness import hash64
 DAY_BITS = 17
 _OFFSET = 4096
 """Added to days, so that none is negative."""
-_MARKS = 20
+_MARKS = 22
 """Bits of the marks that tell most cards without a reissue apart."""
 
 
