@@ -161,7 +161,7 @@ def test_another_seed_gives_other_faults(lake: FolderLake) -> None:
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(stops=st.lists(st.integers(1, 1_500), min_size=1, max_size=6), rows=st.sampled_from([None, 60]))
+@given(stops=st.lists(st.integers(1, 1_500), min_size=1, max_size=6), rows=st.sampled_from([None, 500]))
 def test_stopped_anywhere_and_resumed_the_same_arrives(
     lake: FolderLake, tmp_path: Path, stops: list[int], rows: int | None
 ) -> None:
