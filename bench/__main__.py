@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import runpy
 
-for module in ("bench.generation", "bench.replay", "bench.dagster_decade"):
+for module in ("bench.generation", "bench.replay", "bench.sinks", "bench.dagster_decade"):
     print(f"\n== {module}", flush=True)
     runpy.run_module(module, run_name="__main__")
