@@ -113,7 +113,6 @@ class RedisCarrier:
                 read()
                 accepted += 1
         except errors.ResponseError as error:
-            self.disconnect()  # the other replies belong to this batch, too
             raise self._meaning(error, accepted) from error
         except (errors.ConnectionError, errors.TimeoutError, OSError) as error:
             raise Unavailable(f"the connection broke ({error})", accepted) from error

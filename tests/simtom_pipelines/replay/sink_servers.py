@@ -185,7 +185,8 @@ import json, sys, time
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 servers, topic, wanted = sys.argv[1], sys.argv[2], int(sys.argv[3])
 consumer = Consumer({"bootstrap.servers": servers, "group.id": "test"})
-partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+while not (partitions := consumer.list_topics(topic, timeout=10).topics[topic].partitions):
+    time.sleep(0.05)
 consumer.assign([TopicPartition(topic, n, OFFSET_BEGINNING) for n in partitions])
 found, last = 0, time.monotonic()
 while time.monotonic() < last + (30.0 if found < wanted else 0.5):

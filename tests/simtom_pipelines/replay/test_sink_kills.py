@@ -14,6 +14,7 @@ from datetime import date
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -28,11 +29,13 @@ from tests.simtom_pipelines.replay.folder import ListSink
 from tests.simtom_pipelines.replay.sink_endpoint import running_endpoint
 from tests.simtom_pipelines.replay.sink_servers import (
     OwnServer,
+    consumer_process,
     kafka_messages,
     mock_brokers,
     nats_records,
     own_nats,
     own_redis,
+    received,
     redis_records,
     wait_until,
 )
@@ -221,3 +224,22 @@ def test_killed_replay_and_killed_server_lose_nothing(stored: Stored, tmp_path: 
 )
 def test_fifty_kills_lose_nothing(stored: Stored, tmp_path: Path, kind: str, kills: int) -> None:
     kill_and_resume(stored, kind, kills, tmp_path)
+
+
+@pytest.mark.long
+def test_kafka_consumer_sees_the_hours_of_the_day_pass_in_seconds(stored: Stored, tmp_path: Path) -> None:
+    with mock_brokers() as brokers:
+        consumer = consumer_process(brokers.servers, "out", len(stored.ids))
+        world = World(f"kafka://{brokers.servers}/out?key=customer_id", lambda least: [])
+        process = Runs(stored, world, tmp_path).start("--time-compression", "3600")
+        _, told = process.communicate(timeout=120)
+        assert process.returncode == 0, told
+        found = received(consumer)
+    assert len(found) == len(stored.ids)
+    events = np.array([message.timestamp[1] for message in found]) / 1e3
+    arrivals = np.array([message.moment for message in found])
+    late = (arrivals - arrivals.min()) - (events - events.min()) / 3_600.0
+    assert np.quantile(np.abs(late - np.median(late)), 0.95) < 0.5
+    by_event = np.bincount(((events - events.min()) // 3_600).astype(int), minlength=25)
+    by_arrival = np.bincount((arrivals - np.median(late) - arrivals.min()).clip(0).astype(int), minlength=25)[:25]
+    assert np.corrcoef(by_event[:24], by_arrival[:24])[0, 1] > 0.9

@@ -12,6 +12,8 @@ import pytest
 from simtom_pipelines.replay import SinkError
 from simtom_pipelines.replay.encoder import encode
 from simtom_pipelines.replay.sinks import open_sink
+from simtom_pipelines.replay.sinks.courier import Courier, Unavailable
+from simtom_pipelines.replay.sinks.nats_jetstream import NatsCarrier, _Window
 from tests.simtom_pipelines.replay.sink_servers import (
     NATS,
     free_port,
@@ -120,6 +122,35 @@ def test_full_stream_is_waited_for_and_the_order_holds() -> None:
         sink.flush()
         sink.close()
         assert list(dict.fromkeys(first + nats_records(NATS, subject))) == LINES[:800]
+
+
+class Answer:
+    """What a window reads of a message."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+
+def test_record_behind_a_missing_one_is_not_counted_and_comes_again_under_another_id() -> None:
+    sink = open_sink("nats://localhost/a.b", msg_id="id")
+    assert isinstance(sink, Courier)
+    carrier = sink.carrier
+    assert isinstance(carrier, NatsCarrier)
+    window = _Window("inbox.1-", 4)
+    for number, data in (
+        (0, b'{"stream":"A","seq":7}'),
+        (1, b'{"error":{"code":503,"description":"busy"}}'),
+        (2, b'{"stream":"A","seq":8}'),
+    ):
+        window.answer(number, Answer(data))  # type: ignore[arg-type]
+    problem = carrier._partly(window, str(window.refused))
+    assert isinstance(problem, Unavailable)
+    assert (problem.accepted, str(problem)) == (1, "busy (503)")
+    assert carrier._gaps == 1
+    window = _Window("inbox.2-", 2)
+    window.answer(0, Answer(b'{"stream":"A","seq":9}'))  # type: ignore[arg-type]
+    assert isinstance(carrier._partly(window, "silence"), Unavailable)
+    assert carrier._gaps == 1  # nothing is stored out of order, so the same ids let the stream drop what it has
 
 
 def test_nobody_there_is_told_before_anything_is_sent() -> None:
