@@ -17,7 +17,7 @@ from generators import Arrival, ArrivalPattern, GeneratorConfig, LabelMode, Stre
 from simtom_pipelines.replay.live import DAY_SECONDS
 from simtom_pipelines.service.framing import underscored
 from simtom_pipelines.service.problems import refuse, validated
-from simtom_pipelines.service.requests import Wanted, checked, hold_limits, totalled
+from simtom_pipelines.service.requests import Wanted, checked, hold_limits
 from simtom_pipelines.settings import Settings
 
 NAME = "simtom"
@@ -71,7 +71,7 @@ def translated(body: dict[str, Any], generator: str, config_type: type[Generator
     ignored = tuple(sorted(key for key in body if key not in config_type.model_fields and key not in delivery_only))
     config = validated(config_type, {"label_mode": LabelMode.training.value, **fields})
     hold_limits(settings, asked.rate_per_second, asked.time_compression, asked.max_records)
-    request = totalled(validated(StreamRequest, _delivery(asked, config)), settings)
+    request = validated(StreamRequest, _delivery(asked, config))
     return Wanted(request, checked(config, settings), body, partial(underscored, generator=generator), ignored)
 
 

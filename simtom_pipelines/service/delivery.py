@@ -6,18 +6,20 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import replace
+from datetime import date, datetime
 from functools import partial
 from typing import Any
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from simtom_pipelines.replay.source import Chunk, Position, Source
-from simtom_pipelines.replay.statistics import EPOCH, LatenessHistogram
+from simtom_pipelines.service.account import Account, Ticket
 from simtom_pipelines.service.framing import KEEP_ALIVE, Framing
-from simtom_pipelines.service.metrics import Kind, StreamMetrics
+from simtom_pipelines.service.metrics import StreamMetrics
+from simtom_pipelines.service.schedule import Schedule
 
 LARGEST_SEND = 1 << 18
 """Bytes of one write: what a slow client makes the server hold beside its chunks."""
@@ -34,33 +36,11 @@ AHEAD_SECONDS = 1.5
 FINISHED = "finished"
 """Why a stream ended that delivered everything."""
 
-_SETTLE_AT = 64
 _KEEP_ALIVE_SECONDS = 15.0
 
 Write = Callable[[bytes | memoryview], Awaitable[None]]
 
-
-@dataclass(frozen=True)
-class Ticket:
-    """What a stream is, as the list of streams tells it.
-
-    Attributes:
-        id: Name of the stream in the control routes.
-        kind: Made on the fly, or replayed from the lake.
-        generator: Generator whose rows are delivered; labels the metrics.
-        name: Generator or dataset/table as it was asked for.
-        paced_by: ``rate``: the speed is records a second; ``time``: seconds of event time in a second.
-        media_type: Form of the records.
-        asked: The request, for people.
-    """
-
-    id: str
-    kind: Kind
-    generator: str
-    name: str
-    paced_by: str
-    media_type: str
-    asked: dict[str, Any]
+log = structlog.get_logger(__name__)
 
 
 class Delivery:
@@ -77,6 +57,7 @@ class Delivery:
         origin: Place on the schedule that is due at the beginning; None: that of the first record.
         position: Where to begin.
         total: Records after which the stream ends, those before `position` counted; None: when the source does.
+        when_total: The reason that is told when it ends so.
         threads: Where chunks are made.
         metrics: Counters to fill.
         crowd: Returns the number of streams that run, for the quantum.
@@ -92,47 +73,39 @@ class Delivery:
         origin: int | None,
         position: Position,
         total: int | None,
+        when_total: str = FINISHED,
         threads: Executor,
         metrics: StreamMetrics,
         crowd: Callable[[], int],
     ) -> None:
-        self.ticket, self.framing = ticket, framing
-        self._source, self._threads, self._metrics, self._crowd = source, threads, metrics, crowd
+        self.ticket, self.framing, self.total = ticket, framing, total
+        self._source, self._threads, self._crowd, self._when_total = source, threads, crowd, when_total
         self._loop = asyncio.get_running_loop()
-        self._position, self._speed, self.total = position, speed, total
-        self._anchor, self._origin = self._loop.time(), origin
-        self._paused_at: float | None = None
+        self._schedule = Schedule(self._loop.time(), speed, origin)
+        self.account = Account(ticket, metrics, self._loop.time())
+        self._position, self._before = position, position.arrived
+        self._chunks: Iterator[Chunk] = iter(())
+        self._pending: asyncio.Future[Chunk | None] | None = None
         self._steps = 0
         self._jump: Position | None = None
         self._reason: str | None = None
         self._failure: BaseException | None = None
         self._alarm: asyncio.Future[None] | None = None
-        self._chunks: Iterator[Chunk] = iter(())
-        self._pending: asyncio.Future[Chunk | None] | None = None
-        self._unsettled: list[tuple[float, NDArray[np.float64]]] = []
-        self._histogram = LatenessHistogram()
-        self.began = self._loop.time()
-        self.began_at = _utc_now()
-        self.ended: float | None = None
-        self.blocked_since: float | None = None
-        self.records = self.bytes = 0
-        self._event_time: int | None = None
         self._wake = float("-inf")
+        self.blocked_since: float | None = None
 
     # -- controls -------------------------------------------------------------------------------------------------
 
     def pause(self) -> None:
         """Stand still; the schedule stands still with it."""
-        if self._paused_at is None:
-            self._paused_at = self._loop.time()
-            self._ring()
+        self._schedule.pause(self._loop.time())
+        self._ring()
 
     def resume(self) -> None:
-        """Go on where it stood: the pause makes no record late."""
-        if self._paused_at is not None:
-            self._anchor += self._loop.time() - self._paused_at
-            self._paused_at, self._steps = None, 0
-            self._ring()
+        """Go on where it stood: the pause makes no record late. Steps not yet made are forgotten."""
+        self._schedule.resume(self._loop.time())
+        self._steps = 0
+        self._ring()
 
     def step(self, records: int) -> None:
         """Send the next records at once, and stay paused."""
@@ -142,12 +115,7 @@ class Delivery:
 
     def set_speed(self, speed: float | None) -> None:
         """Change the speed from this moment on; None: as fast as possible."""
-        now = self._paused_at if self._paused_at is not None else self._loop.time()
-        if self._origin is not None and self._speed is not None:
-            self._origin += round((now - self._anchor) * self._speed * 1e6)
-        else:
-            self._origin = None  # there was no schedule: it begins with the next record
-        self._anchor, self._speed = now, speed
+        self._schedule.set_speed(self._loop.time(), speed)
         self._ring()
 
     async def seek(self, moment: date | datetime) -> None:
@@ -157,7 +125,8 @@ class Delivery:
             ReplayError: The moment is outside the source.
         """
         found = await self._loop.run_in_executor(self._threads, self._source.seek, moment)
-        self._jump = replace(found, arrived=self._position.arrived + found.skip)
+        done = self._position.arrived
+        self._jump = replace(found, stored=done, arrived=done + found.skip)
         self._ring()
 
     def stop(self, reason: str) -> None:
@@ -169,14 +138,14 @@ class Delivery:
     @property
     def running(self) -> bool:
         """Whether the stream has not ended."""
-        return self.ended is None
+        return self.account.ended is None
 
     @property
     def state(self) -> str:
         """``running``, ``paused`` or ``ended``."""
         if not self.running:
             return "ended"
-        return "running" if self._paused_at is None else "paused"
+        return "paused" if self._schedule.paused else "running"
 
     @property
     def reason(self) -> str | None:
@@ -187,6 +156,13 @@ class Delivery:
     def failure(self) -> BaseException | None:
         """What broke it."""
         return self._failure
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state for people and programs."""
+        now = self._loop.time()
+        place = self._schedule.reached(now) if self.running and self.ticket.paced_by == "time" else None
+        state = {"state": self.state, "reason": self._reason, "speed": self._schedule.speed}
+        return self.account.told(now, place) | state
 
     # -- delivering -----------------------------------------------------------------------------------------------
 
@@ -202,8 +178,8 @@ class Delivery:
         except Exception as error:
             self._failure, self._reason = error, "failed"
         finally:
-            self.ended = self._loop.time()
-            self._settle()
+            self.account.ended = self._loop.time()
+            self.account.settle()
 
     async def _pass(self, write: Write) -> bool:
         """Deliver from the position on; return whether to go on at another one."""
@@ -230,7 +206,7 @@ class Delivery:
         if self._jump is None:
             return False
         self._position, self._jump = self._jump, None
-        self._origin = None
+        self._schedule.restart()
         return True
 
     def _interrupted(self) -> bool:
@@ -267,92 +243,77 @@ class Delivery:
             with suppress(Exception):
                 await pending
         close = getattr(chunks, "close", None)
-        if close is not None:
+        if close is None:
+            return
+        try:
             await self._loop.run_in_executor(self._threads, close)
+        except Exception as error:
+            log.warning("a source could not be closed", stream=self.ticket.id, exc_info=error)
 
     async def _deliver(self, chunk: Chunk, write: Write) -> None:
         i, count = 0, len(chunk)
         if self.total is not None:
-            count = min(count, self.total - chunk.begin.arrived)
-        due, known = self._due(chunk, 0), self._schedule
+            count = min(count, self.total - self._done)
+        due, known = self._schedule.due(chunk.due, 0, self._loop.time()), self._schedule.changes
         while i < count and not self._interrupted():
-            if self._schedule != known:
-                due, known = self._due(chunk, i), self._schedule
             now = self._loop.time()
+            if self._schedule.changes != known:
+                due, known = self._schedule.due(chunk.due, i, now), self._schedule.changes
             if due is None or due[-1] - now < AHEAD_SECONDS:
                 self._ahead()
             j = self._until(chunk, due, i, count, now)
             if j == i:
-                await self._sleep(None if self._paused_at is not None else self._next_wake(due, i), write)
+                await self._sleep(None if due is None or self._schedule.paused else self._next_wake(due[i]), write)
                 continue
+            stepped = self._schedule.paused
             await self._send(chunk, i, j, write)
             # A write that could not carry everything due, at the end of a chunk, is followed by the next at once.
             self._wake = now if due is not None and j < count and due[j] > now else float("-inf")
-            if due is not None and self._steps == 0 and self._paused_at is None:
-                self._unsettled.append((self._loop.time(), due[i:j]))
-                if len(self._unsettled) >= _SETTLE_AT:
-                    self._settle()
+            if due is not None and not stepped:
+                self.account.late(self._loop.time(), due[i:j])
             i = j
-        if self.total is not None and self._position.arrived >= self.total:
-            self.stop(FINISHED)
+        if self.total is not None and self._done >= self.total:
+            self.stop(self._when_total)
 
     @property
-    def _schedule(self) -> tuple[float, int | None, float | None]:
-        return self._anchor, self._origin, self._speed
+    def _done(self) -> int:
+        return self._before + self.account.records
 
     def _until(self, chunk: Chunk, due: NDArray[np.float64] | None, i: int, count: int, now: float) -> int:
         """Return the record before which to stop now: everything due, a step, or nothing."""
-        if self._paused_at is not None:
+        if self._schedule.paused:
             j = min(i + self._steps, count)
-            self._steps -= j - i
         elif due is None:
             j = count
         elif now < self._wake + self._quantum():
-            return i
+            j = i
         else:
             j = min(int(np.searchsorted(due, now, "right")), count)
         if j > i + 1:
             limit = int(np.searchsorted(chunk.offsets, chunk.offsets[i] + LARGEST_SEND, "right")) - 1
-            fits = max(i + 1, min(j, limit))
-            if self._paused_at is not None:
-                self._steps += j - fits
-            j = fits
+            j = max(i + 1, min(j, limit))
+        if self._schedule.paused:
+            self._steps -= j - i
         return max(i, j)
 
-    def _next_wake(self, due: NDArray[np.float64] | None, i: int) -> float:
-        assert due is not None
-        return max(float(due[i]), self._wake + self._quantum())
+    def _next_wake(self, due: float) -> float:
+        return max(float(due), self._wake + self._quantum())
 
     def _quantum(self) -> float:
         return QUANTUM_SECONDS + QUANTUM_PER_STREAM * self._crowd()
 
-    def _due(self, chunk: Chunk, i: int) -> NDArray[np.float64] | None:
-        """Return the moments of the loop's clock at which records are due, shape (n,).
-
-        Where there is no schedule yet it begins now, with record i: making it is no lateness.
-        """
-        if self._origin is None:
-            self._anchor, self._origin = self._moment(), int(chunk.due[i])
-        if self._speed is None:
-            return None
-        due: NDArray[np.float64] = self._anchor + (chunk.due - self._origin) / (1e6 * self._speed)
-        return due
-
-    def _moment(self) -> float:
-        return self._paused_at if self._paused_at is not None else self._loop.time()
-
     async def _send(self, chunk: Chunk, i: int, j: int, write: Write) -> None:
         piece = chunk.buffer[int(chunk.offsets[i]) : int(chunk.offsets[j])]
-        self.blocked_since = self._loop.time()
-        await write(bytes(piece))
-        self.blocked_since = None
-        self.records += j - i
-        self.bytes += len(piece)
-        self._metrics.sent(self.ticket.kind, self.ticket.generator, j - i, len(piece))
+        await self._written(bytes(piece), write)
         self._position = chunk.position(j)
-        self._event_time = int(chunk.times[j - 1])
-        if self._speed is None:
+        self.account.sent(j - i, len(piece), int(chunk.times[j - 1]))
+        if self._schedule.speed is None:
             await asyncio.sleep(0)  # a client that keeps up never makes a write wait: the others have their turn
+
+    async def _written(self, data: bytes, write: Write) -> None:
+        self.blocked_since = self._loop.time()
+        await write(data)
+        self.blocked_since = None
 
     # -- sleeping -------------------------------------------------------------------------------------------------
 
@@ -372,61 +333,7 @@ class Delivery:
         limit = self._loop.time() + _KEEP_ALIVE_SECONDS
         await self._set_alarm(limit if when is None else min(when, limit))
         if self.framing.events and self._loop.time() >= limit and self._reason is None:
-            self.blocked_since = self._loop.time()
-            await write(KEEP_ALIVE)
-            self.blocked_since = None
-
-    # -- what is known ----------------------------------------------------------------------------------------------
-
-    def _settle(self) -> None:
-        """Bring the lateness of the last writes into the histograms."""
-        if not self._unsettled:
-            return
-        lateness = np.concatenate([done - due for done, due in self._unsettled])
-        self._unsettled.clear()
-        self._histogram.add(lateness)
-        self._metrics.late(self.ticket.kind, self.ticket.generator, lateness)
-
-    def snapshot(self) -> dict[str, Any]:
-        """Return the state for people and programs."""
-        self._settle()
-        now = self.ended if self.ended is not None else self._loop.time()
-        elapsed = max(now - self.began, 1e-9)
-        found = self.ticket
-        milliseconds = {
-            name: round(self._histogram.quantile(share) * 1e3, 3) for name, share in (("p50", 0.5), ("p99", 0.99))
-        }
-        return {
-            "id": found.id,
-            "kind": found.kind,
-            "name": found.name,
-            "generator": found.generator,
-            "state": self.state,
-            "reason": self._reason,
-            "started": self.began_at,
-            "elapsed_seconds": round(elapsed, 3),
-            "records": self.records,
-            "bytes": self.bytes,
-            "records_per_second": round(self.records / elapsed, 3),
-            "paced_by": found.paced_by,
-            "speed": self._speed,
-            "clock": self._clock(),
-            "lateness_ms": milliseconds | {"max": round(self._histogram.maximum * 1e3, 3)},
-            "media_type": found.media_type,
-            "request": found.asked,
-        }
-
-    def _clock(self) -> str | None:
-        """Return the event time that the schedule has reached; with a rate, that of the last record."""
-        reached = self._event_time
-        if self.ticket.paced_by == "time" and self._origin is not None and self._speed is not None and self.running:
-            reached = self._origin + round((self._moment() - self._anchor) * self._speed * 1e6)
-        if reached is None:
-            return None
-        try:
-            return (EPOCH + timedelta(microseconds=reached)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        except OverflowError:
-            return None
+            await self._written(KEEP_ALIVE, write)
 
 
 def _ring_it(alarm: asyncio.Future[None], _: object = None) -> None:
@@ -441,7 +348,3 @@ def _keep(task: asyncio.Future[None]) -> None:
     """Hold a task until it is done: the loop itself keeps only weak references."""
     _closing.add(task)
     task.add_done_callback(_closing.discard)
-
-
-def _utc_now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")  # noqa: TID251 (for people)

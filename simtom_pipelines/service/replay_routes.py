@@ -110,7 +110,7 @@ async def replay(name: str, request: Request, service: Service, last_event_id: L
         speed=asked.compression,
         origin=None,
         position=position,
-        total=body.total_records or service.settings.max_records or None,
+        total=body.total_records,
         asked=sent,
     )
     return StreamAnswer(service.streams, delivery)

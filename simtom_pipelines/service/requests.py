@@ -55,17 +55,8 @@ def understood(body: dict[str, Any], config_type: type[GeneratorConfig], setting
     if unknown := [key for key in config if key not in config_type.model_fields]:
         known = ", ".join([*DELIVERY, *config_type.model_fields])
         raise refuse(unknown[0], f"unknown field; known: {known}", config[unknown[0]])
-    return Wanted(limited(request, settings), checked(validated(config_type, config), settings), body)
-
-
-def limited(request: StreamRequest, settings: Settings) -> StreamRequest:
-    """Hold a request against the limits; without a total it gets the largest one.
-
-    Raises:
-        RequestValidationError: A field is outside its limits.
-    """
     hold_limits(settings, request.rate_per_second, request.time_compression, request.total_records)
-    return totalled(request, settings)
+    return Wanted(request, checked(validated(config_type, config), settings), body)
 
 
 def hold_limits(settings: Settings, rate: float | None, compression: float | None, total: int | None) -> None:
@@ -74,13 +65,6 @@ def hold_limits(settings: Settings, rate: float | None, compression: float | Non
     most = settings.max_time_compression
     _inside("time_compression", compression, LEAST_COMPRESSION, most, "SIMTOM_MAX_TIME_COMPRESSION")
     _inside("total_records", total, 1, settings.max_records, "SIMTOM_MAX_RECORDS")
-
-
-def totalled(request: StreamRequest, settings: Settings) -> StreamRequest:
-    """Return the request with the largest total that is allowed where it names none."""
-    if request.total_records is None and settings.max_records:
-        return request.model_copy(update={"total_records": settings.max_records})
-    return request
 
 
 def checked(config: GeneratorConfig, settings: Settings) -> GeneratorConfig:

@@ -18,7 +18,8 @@ from generators import SimtomError, UnknownNameError
 from simtom_pipelines.replay.lending import Lending
 from simtom_pipelines.replay.source import Position, Source
 from simtom_pipelines.service import memory
-from simtom_pipelines.service.delivery import Delivery, Ticket
+from simtom_pipelines.service.account import Ticket
+from simtom_pipelines.service.delivery import FINISHED, Delivery
 from simtom_pipelines.service.framing import Framing, note
 from simtom_pipelines.service.metrics import Kind, StreamMetrics
 from simtom_pipelines.service.problems import Problem
@@ -66,7 +67,7 @@ class Streams:
         total: int | None,
         asked: dict[str, Any],
     ) -> Delivery:
-        """Make a stream, ready to run.
+        """Make a stream, ready to run; without a total it ends at the limit of the service.
 
         Raises:
             Problem: There are as many streams as are allowed, or the service is ending.
@@ -90,7 +91,8 @@ class Streams:
             speed=speed,
             origin=origin,
             position=position,
-            total=total,
+            total=total or self._settings.max_records or None,
+            when_total=FINISHED if total else f"limit of {self._settings.max_records} records",
             threads=self.threads,
             metrics=self.metrics,
             crowd=lambda: len(self._running),
@@ -133,7 +135,7 @@ class Streams:
             return
         if delivery.framing.events:
             text = _failure(delivery) if delivery.failure is not None else delivery.reason
-            await write(note("end", reason=text, records=delivery.records))
+            await write(note("end", reason=text, records=delivery.account.records))
         elif delivery.failure is not None:
             return  # the answer stays incomplete, so that nobody takes it for a whole one
         await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -141,8 +143,8 @@ class Streams:
     def _tell(self, delivery: Delivery) -> None:
         ticket, failure = delivery.ticket, delivery.failure
         fields = {
-            "stream": ticket.id, "kind": ticket.kind, "name": ticket.name, "records": delivery.records,
-            "bytes": delivery.bytes, "reason": delivery.reason,
+            "stream": ticket.id, "kind": ticket.kind, "name": ticket.name, "records": delivery.account.records,
+            "bytes": delivery.account.bytes, "reason": delivery.reason,
         }  # fmt: skip
         if failure is None:
             log.info("stream ended", **fields)

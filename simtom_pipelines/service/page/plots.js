@@ -90,10 +90,11 @@ export function drawVolume(box, data, chosen, choose) {
   for (const { i, value } of events) svg.append(mark("circle", { class: "event", cx: xs(i + 0.5), cy: ys(value), r: 2.2 }));
   const named = [];
   for (const event of events.sort((a, b) => b.value - a.value)) {
-    if (named.length < 4 && named.every((other) => Math.abs(other.i - event.i) > 45)) named.push(event);
+    const apart = (other) => other.name !== event.name && Math.abs(xs(other.i) - xs(event.i)) > 110;
+    if (named.length < 5 && named.every(apart)) named.push(event);
   }
   for (const { i, name, value } of named) {
-    const end = i > count * 0.85 ? "end" : "middle";
+    const end = i > count * 0.85 ? "end" : i < count * 0.08 ? "start" : "middle";
     svg.append(mark("text", { class: "event-name", x: xs(i + 0.5), y: ys(value) - 7, "text-anchor": end }, name.replaceAll("_", " ")));
   }
   const at = (Date.parse(chosen) - Date.parse(data.first)) / 864e5;

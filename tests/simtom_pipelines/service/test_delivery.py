@@ -15,7 +15,8 @@ import pytest
 
 from simtom_pipelines.replay.encoder import encode
 from simtom_pipelines.replay.source import Chunk, Mark, Position
-from simtom_pipelines.service.delivery import QUANTUM_PER_STREAM, QUANTUM_SECONDS, Delivery, Ticket
+from simtom_pipelines.service.account import Ticket
+from simtom_pipelines.service.delivery import QUANTUM_PER_STREAM, QUANTUM_SECONDS, Delivery
 from simtom_pipelines.service.framing import ndjson
 from simtom_pipelines.service.metrics import StreamMetrics
 
@@ -73,8 +74,7 @@ class Ticks:
             rows = np.arange(n, min(n + CHUNK, self.count))
             buffer, offsets = encode(pl.DataFrame({"n": rows}))
             self.made += len(rows)
-            arrived = n - first + position.arrived - position.skip
-            begin = Position(marks=(Mark("t", "d", n),), stored=n, arrived=arrived)
+            begin = Position(marks=(Mark("t", "d", n),), stored=n, arrived=n)
             yield Chunk(begin, rows * self.gap, rows * self.gap, buffer, offsets)
 
     def seek(self, moment: date | datetime) -> Position:

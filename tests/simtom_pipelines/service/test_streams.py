@@ -177,6 +177,16 @@ def test_streams_above_the_limit_are_refused(folder: Path) -> None:
         assert "SIMTOM_MAX_STREAMS" in answer.json()["detail"]
 
 
+def test_stream_without_a_total_ends_at_the_limit_and_says_so(folder: Path) -> None:
+    with serving(folder, max_records=12) as service:
+        for path, body in (("/stream/bnpl", FAST), ("/datasets/bnpl/replay", {"asap": True})):
+            answer = service.post(path, body, headers=SSE)
+            found = events(answer.text)
+            assert len(found) == 13
+            assert json.loads(found[-1]["data"]) == {"reason": "limit of 12 records", "records": 12}
+            assert answer.headers["X-Record-Limit"] == "12"
+
+
 def test_stream_ends_at_the_limit_of_seconds(folder: Path) -> None:
     with serving(folder, max_seconds=1) as service:
         answer = service.post("/stream/bnpl", {**SMALL, "rate_per_second": 5}, headers=SSE)
