@@ -198,7 +198,7 @@ READMISSION_OUTCOMES = TableSchema(
         ),
         Column(
             "readmission_encounter_id", pl.String, "The stay that follows; null without one.", nullable=True,
-            format=ENCOUNTER_FORMAT,
+            format=ENCOUNTER_FORMAT, refers_to="encounters",
         ),
         Column("outcome_known_date", pl.Date, "Day of the readmission, or 31 days after discharge."),
     ),
