@@ -77,8 +77,10 @@ class Column:
         """Return the column as it was known by the end of a day: values known later give way to `initial`."""
         if self.known_at is None:
             return pl.col(self.name)
-        until = pl.lit(self.initial, self.dtype)
-        return pl.when(self.known_at <= day).then(pl.col(self.name)).otherwise(until).alias(self.name)
+        shown = pl.when(self.known_at <= day).then(pl.col(self.name))
+        if self.initial is not None:
+            return shown.otherwise(pl.lit(self.initial, self.dtype)).alias(self.name)
+        return shown.otherwise(None).alias(self.name)
 
     def check(self) -> None:
         """Raise PluginError where the declaration cannot hold."""

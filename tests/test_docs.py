@@ -14,7 +14,7 @@ import pytest
 
 from bench.draw_volume import TARGET, draw
 from generators import discover_generators, get_generator, registry
-from simtom_pipelines import cli
+from simtom_pipelines import cli, console
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 DAY = date(2024, 11, 29)
@@ -75,6 +75,7 @@ def test_training_page_shows_what_its_code_prints(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SIMTOM_DATASETS", raising=False)
     monkeypatch.delenv("SIMTOM_LAKE", raising=False)
+    monkeypatch.setattr(console, "leave", sys.exit)
     commands = [line for block in blocks("training.md", "bash") for line in block.splitlines() if " generate " in line]
     assert len(commands) == 3
     for command in commands:

@@ -22,6 +22,7 @@ SOURCES = ("cardholder", "merchant", "issuer_model")
 LABEL_WINDOW = 136
 """Days from a transaction to the last chargeback: 121 to the last report, 15 more."""
 
+NEVER_KNOWN = "never for sure; what was found out is in fraud_labels"
 NEVER = pl.lit(None, pl.Date)
 """The ground truth about fraud is never known as such: what becomes known, and when, is in ``fraud_labels``."""
 
@@ -103,8 +104,17 @@ AUTHORIZATIONS = TableSchema(
         Column("response_code", pl.Enum(responses.RESPONSES), "Answer of the issuer.", source="ISO 8583 DE39"),
         Column("is_approved", pl.Boolean, "response_code is 00."),
         Column("auth_latency_ms", pl.UInt16, "Time to the answer; two seconds more with code 91.", unit="ms", ge=0),
-        Column("is_fraud", pl.Boolean, "Ground truth; null in live mode.", nullable=True, known_at=NEVER),
-        Column("fraud_type", pl.Enum(FRAUD_TYPES), "Kind of fraud; null without fraud.", nullable=True, known_at=NEVER),
+        Column(
+            "is_fraud", pl.Boolean, "Ground truth; null in live mode.", nullable=True, known_at=NEVER, known=NEVER_KNOWN
+        ),
+        Column(
+            "fraud_type",
+            pl.Enum(FRAUD_TYPES),
+            "Kind of fraud; null without fraud.",
+            nullable=True,
+            known_at=NEVER,
+            known=NEVER_KNOWN,
+        ),
         Column(
             "fraud_episode_id",
             pl.String,
@@ -112,6 +122,7 @@ AUTHORIZATIONS = TableSchema(
             format="fe_*********",
             nullable=True,
             known_at=NEVER,
+            known=NEVER_KNOWN,
         ),
     ),
 )

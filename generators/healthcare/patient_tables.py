@@ -20,6 +20,8 @@ from generators.healthcare.patients import ETHNICITIES, RACES, SEXES
 from generators.healthcare.readmission import KNOWN_AFTER_DAYS
 from generators.schema import INSTANT, Column, TableSchema
 
+AT_DISCHARGE = "at the end of the encounter"
+AT_READMISSION = "on the readmission, else 31 days after discharge"
 DISCHARGED = pl.col("encounter_end").dt.date()
 """Day on which an encounter ends."""
 READMISSION_KNOWN = DISCHARGED + pl.duration(
@@ -93,15 +95,15 @@ ENCOUNTERS = TableSchema(
         ),
         Column(
             "encounter_end", INSTANT, "End of the encounter; of appointments that did not take place, the planned one.",
-            nullable=True, known_at=DISCHARGED,
+            nullable=True, known_at=DISCHARGED, known=AT_DISCHARGE,
         ),
         Column(
             "length_minutes", pl.UInt32, "Minutes from start to end.", unit="minutes", ge=1, nullable=True,
-            known_at=DISCHARGED,
+            known_at=DISCHARGED, known=AT_DISCHARGE,
         ),
         Column(
             "length_of_stay_days", pl.UInt8, "Nights of a stay; null outside the hospital.", unit="days", ge=1, le=60,
-            nullable=True, known_at=DISCHARGED,
+            nullable=True, known_at=DISCHARGED, known=AT_DISCHARGE,
         ),
         Column(
             "arrival_mode", pl.Enum(emergency.ARRIVALS), "How an emergency patient came; null elsewhere.", nullable=True
@@ -136,7 +138,7 @@ ENCOUNTERS = TableSchema(
         ),
         Column(
             "is_admitted", pl.Boolean, "Whether an emergency visit ends in a stay; null elsewhere.", nullable=True,
-            known_at=DISCHARGED,
+            known_at=DISCHARGED, known=AT_DISCHARGE,
         ),
         Column("admit_source", pl.Enum(stays.SOURCES), "Where a stay comes from; null elsewhere.", nullable=True),
         _vital("temperature_c", pl.Float64, "Body temperature.", "°C", 33, 42),
@@ -152,29 +154,29 @@ ENCOUNTERS = TableSchema(
         _PAYER,
         Column(
             "total_charge", pl.Float64, "List price; null where nobody came.", unit="USD", ge=0, nullable=True,
-            known_at=DISCHARGED,
+            known_at=DISCHARGED, known=AT_DISCHARGE,
         ),
         Column(
             "total_paid", pl.Float64, "What the payer pays, at most the charge.", unit="USD", ge=0, nullable=True,
-            known_at=pl.col("payment_date"),
+            known_at=pl.col("payment_date"), known="on the day of payment",
         ),
         Column(
             "payment_date", pl.Date, "Day of payment, 20 to 90 days after the end.", nullable=True,
-            known_at=pl.col("payment_date"),
+            known_at=pl.col("payment_date"), known="on the day of payment",
         ),
         Column(
             "discharge_disposition", pl.Enum(DISPOSITIONS), "Where the patient went; null where nobody came.",
-            nullable=True, known_at=DISCHARGED, source="HL7 FHIR encounter-discharge-disposition",
+            nullable=True, known_at=DISCHARGED, known=AT_DISCHARGE, source="HL7 FHIR encounter-discharge-disposition",
         ),
         Column(
             "is_readmitted_30d", pl.Boolean,
             "Whether another stay begins 1 to 30 days after discharge; null unless an index stay (aged 1 or more, "
             "discharged alive, under 60 days).",
-            nullable=True, known_at=READMISSION_KNOWN,
+            nullable=True, known_at=READMISSION_KNOWN, known=AT_READMISSION,
         ),
         Column(
             "days_to_readmission", pl.UInt8, "Days from discharge to readmission; null without one.", unit="days", ge=1,
-            le=30, nullable=True, known_at=READMISSION_KNOWN,
+            le=30, nullable=True, known_at=READMISSION_KNOWN, known=AT_READMISSION,
         ),
     ),
 )  # fmt: skip
@@ -196,7 +198,7 @@ READMISSION_OUTCOMES = TableSchema(
         ),
         Column(
             "readmission_encounter_id", pl.String, "The stay that follows; null without one.", nullable=True,
-            format=ENCOUNTER_FORMAT,
+            format=ENCOUNTER_FORMAT, refers_to="encounters",
         ),
         Column("outcome_known_date", pl.Date, "Day of the readmission, or 31 days after discharge."),
     ),

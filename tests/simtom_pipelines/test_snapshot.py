@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from polars.testing import assert_frame_equal
 import simtom_pipelines
 from generators import UnknownNameError, generator_class, list_generators
 from generators.schema import TableSchema
-from simtom_pipelines import cli
+from simtom_pipelines import cli, console
 from simtom_pipelines.datasets import DatasetSpec
 from simtom_pipelines.lake import ParquetLake
 from simtom_pipelines.materialize import write_days
@@ -76,7 +77,7 @@ def _nothing_later(found: pl.DataFrame, then: pl.DataFrame, events: TableSchema,
     for column in events:
         if column.known_at is None:
             continue
-        later = then.select((column.known_at > day).fill_null(True)).to_series()
+        later = then.with_columns((column.known_at > day).fill_null(True).alias("later"))["later"]
         hidden = found.filter(later)[column.name]
         # What a label table says by then is known, whatever the event's own estimate of the date.
         allowed = hidden.is_null() if column.initial is None else hidden == column.initial
@@ -299,6 +300,7 @@ def test_generate_writes_labels_without_events(tmp_path: Path, monkeypatch: pyte
 
 def _run(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr("sys.argv", ["simtom", *arguments])
+    monkeypatch.setattr(console, "leave", sys.exit)  # the process that runs the tests goes on
     with pytest.raises(SystemExit) as stopped:
         cli.main()
     return int(stopped.value.code or 0)
