@@ -403,19 +403,11 @@ def ui(
 
     home = dagster_home()
     say(f"DAGSTER_HOME {home}; open http://{host}:{port}")
-    command = [
-        sys.executable,
-        "-m",
-        "dagster",
-        "dev",
-        "-w",
-        str(PROJECT / "workspace.yaml"),
-        "-h",
-        host,
-        "-p",
-        str(port),
-    ]
-    os.chdir(PROJECT)
+    workspace = PROJECT / "workspace.yaml"
+    code = ["-w", str(workspace)] if workspace.is_file() else ["-m", "simtom_pipelines.definitions"]
+    command = [sys.executable, "-m", "dagster", "dev", *code, "-h", host, "-p", str(port)]
+    if workspace.is_file():
+        os.chdir(PROJECT)
     os.execv(sys.executable, command)
 
 

@@ -27,12 +27,14 @@ def dagster_home(home: str | Path | None = None) -> Path:
     """Return DAGSTER_HOME, made and filled with dagster.yaml where it was missing, and exported to this process.
 
     Args:
-        home: The folder; default: the environment's DAGSTER_HOME, or ``.dagster_home`` inside the project.
+        home: The folder; default: the environment's DAGSTER_HOME, or ``.dagster_home`` inside the project (in the
+            current folder where the package is installed away from its project).
 
     Raises:
         InstanceError: The folder cannot be made or written.
     """
-    given = home or os.environ.get("DAGSTER_HOME") or PROJECT / ".dagster_home"
+    project = PROJECT if TEMPLATE.is_file() else Path.cwd()
+    given = home or os.environ.get("DAGSTER_HOME") or project / ".dagster_home"
     folder = Path(given).expanduser().absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from simtom_pipelines import console
+from simtom_pipelines import console, instance
 from simtom_pipelines.cli import main
 
 ONE_DAY = ("--start", "2024-03-05", "--end", "2024-03-05")
@@ -306,6 +306,33 @@ def test_cursor_of_another_table_is_refused(simtom: Simtom, tmp_path: Path) -> N
     assert Path("out.ndjson").read_bytes() == sent  # a finished cursor emits nothing
     refused(simtom(*arguments, "--lake", "lake2"), "cursor.json")
     assert (Path("out.ndjson").read_bytes(), Path("cursor.json").read_bytes()) == (sent, cursor)
+
+
+# -- the UI -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("installed", [False, True])
+def test_ui_runs_dagster_on_the_project_or_where_it_stands(
+    simtom: Simtom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    """Installed as a wheel there is no project: its storage lies in the current folder, its code is the module."""
+    started: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda _, command: started.append(command))
+    if installed:
+        monkeypatch.delenv("DAGSTER_HOME")
+        monkeypatch.setattr(instance, "PROJECT", tmp_path / "site-packages")
+        monkeypatch.setattr(instance, "TEMPLATE", tmp_path / "site-packages" / "dagster.yaml")
+    answer = simtom("ui", "--port", "4321")
+    assert answer.code == 0
+    assert "http://127.0.0.1:4321" in answer.err
+    (command,) = started
+    assert command[1:4] == ["-m", "dagster", "dev"]
+    if installed:
+        assert "simtom_pipelines.definitions" in command
+        assert (tmp_path / ".dagster_home" / "dagster.yaml").is_file()
+    else:
+        assert str(instance.PROJECT / "workspace.yaml") in command
+        assert Path.cwd() == instance.PROJECT
 
 
 # -- Ctrl-C ---------------------------------------------------------------------------------------------------------
