@@ -220,7 +220,11 @@ class Admissions:
         hour = np.minimum((start - begin) // HOUR, 23).astype(np.uint8)
         blank = np.zeros(n, np.uint8)
         died = disposition == DIED
-        esi = np.where(draws < LANES * 3 // 4, 1, 2) if died else emergency.severities(draws, who.years, hour, True)
+        esi = (
+            np.where(draws < LANES * 3 // 4, 1, 2)
+            if died
+            else emergency.severities(draws, who.years, hour, diagnosis, True)
+        )
         return Encounters(
             day=day,
             rng=self._streams(day),

@@ -29,7 +29,7 @@ from generators.healthcare.seasons import SOUTHERN, Season, season
 from generators.healthcare.stays import INELIGIBLE, YES, Hospital
 from generators.healthcare.use_of_care import UseOfCare, use_of_care
 from generators.healthcare.visits import Visits
-from generators.intraday import IntradayProfile
+from generators.intraday import IntradayProfile, day_bounds
 from generators.labels import EVENT_DAY, LAG
 from generators.randomness import F64, stream
 from generators.registry import register_generator
@@ -185,6 +185,9 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
 
     def overlay(self, day: date) -> pl.DataFrame | None:
         """Return the stays that begin on a day and the emergency visits that end in one, or in death."""
+        begin, end = day_bounds(day, self.config.timezone)
+        if begin == end:  # the zone skipped the day
+            return None
         rows = self.admissions.rows(day)
         frame = self.columns.frame(rows)
         return frame.insert_column(0, pl.Series("timestamp", rows.start))

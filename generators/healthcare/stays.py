@@ -13,6 +13,7 @@ the model says so. Stays that end in death open on the exit day less their lengt
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -119,8 +120,7 @@ class DayStays:
 
     Attributes:
         stays: Openings, deliveries, readmissions, newborns and stays that end in death, in order of slots.
-        entity: (n,) patients.
-        who: Their attributes on the day.
+        who: (n,) patients on the day.
         mother: (n,) position of a newborn's mother among the stays, the stay's own position for others.
         dies: (n,) whether the stay ends in death.
     """
@@ -190,8 +190,8 @@ class Hospital:
     mix: DiagnosisMix
     mean: float
     rate: float
-    volume: Any
-    season: Any
+    volume: Callable[[int], float]
+    season: Callable[[int], Season]
 
     # -- openings -------------------------------------------------------------------------------------------------
 

@@ -33,8 +33,12 @@ MUTANTS: dict[str, tuple[str, Callable[[pl.DataFrame], pl.DataFrame], str]] = {
         default="unknown")), "female"),
     "ages shuffled": ("people", lambda f: _shuffled(f, "age_years"), "chronic"),
     "payer ignores age": ("payers", lambda f: _shuffled(f, "payer_type"), "medicare"),
-    "admission ignores severity": ("emergency", lambda f: _shuffled(of_class(f, "emergency"), "is_admitted"), "admitted of severity 1"),
-    "severity ignores the night": ("emergency", lambda f: _shuffled(of_class(f, "emergency"), "esi_level"), "severity at night"),
+    "admission ignores severity": (
+        "emergency", lambda f: _shuffled(of_class(f, "emergency"), "is_admitted"), "admitted of severity 1"),
+    "severity ignores the night": (
+        "emergency", lambda f: _shuffled(of_class(f, "emergency"), "esi_level"), "severity at night"),
+    "severity ignores the complaint": (
+        "emergency", lambda f: _shuffled(of_class(f, "emergency"), "esi_level"), "severity of chest pain"),
     "stays a third longer": ("stays", lambda f: f.with_columns(pl.col("length_of_stay_days") * 4 // 3), "length of"),
     "dispositions shuffled": ("stays", lambda f: _shuffled(f, "discharge_disposition"), "leaves"),
     "readmission halved": (

@@ -279,7 +279,7 @@ def test_tiny_volume_is_served() -> None:
     assert generator.events.violations(rows) == []
 
 
-GOLDEN = "25b57970c339604e"
+GOLDEN = "5c7114edfbc3c0c0"
 
 
 def test_golden_day_is_unchanged() -> None:
@@ -402,3 +402,9 @@ def test_refusals_name_field_and_range(field: str, value: object, allowed: str) 
 
 def test_data_guide_is_current() -> None:
     assert (FOLDER / "patient_records.md").read_text() == guide(generator_class("patient_records")), "run: make docs"
+
+
+def test_day_that_a_zone_skipped_is_empty() -> None:
+    rows = small(timezone="Pacific/Apia").generate(date(2011, 12, 30))
+    assert rows.height == 0
+    assert small(timezone="Pacific/Apia").generate(date(2011, 12, 31)).height > 20
