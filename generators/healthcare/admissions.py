@@ -35,15 +35,9 @@ from generators.healthcare.encounters import (
     Encounters,
     lanes,
 )
+from generators.healthcare.hospital import Hospital
 from generators.healthcare.patients import Flags, Patients
-from generators.healthcare.stays import (
-    ELECTIVE,
-    FROM_EMERGENCY,
-    INELIGIBLE,
-    DayStays,
-    Hospital,
-    Stays,
-)
+from generators.healthcare.stays import ELECTIVE, FROM_EMERGENCY, INELIGIBLE, DayStays, Stays
 from generators.intraday import day_bounds
 from generators.randomness import F64, LANES, hash_lanes, normal_table
 
