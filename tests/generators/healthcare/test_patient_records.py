@@ -375,7 +375,7 @@ def test_southern_seasons_are_turned() -> None:
     "field,value,allowed",
     [
         ("base_daily_volume", 0, "greater than or equal to 1"),
-        ("country", "ZZ", "calendar|holidays"),
+        ("country", "ZZ", "ISO 3166-1"),
         ("timezone", "Mars/Olympus", "IANA"),
         ("class_shares", {**SHARES, "inpatient": 0.030}, "a sum of 1"),
         ("class_shares", {"ambulatory": 1.0}, "a share for each"),
