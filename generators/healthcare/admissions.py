@@ -35,15 +35,9 @@ from generators.healthcare.encounters import (
     Encounters,
     lanes,
 )
+from generators.healthcare.hospital import Hospital
 from generators.healthcare.patients import Flags, Patients
-from generators.healthcare.stays import (
-    ELECTIVE,
-    FROM_EMERGENCY,
-    INELIGIBLE,
-    DayStays,
-    Hospital,
-    Stays,
-)
+from generators.healthcare.stays import ELECTIVE, FROM_EMERGENCY, INELIGIBLE, DayStays, Stays
 from generators.intraday import day_bounds
 from generators.randomness import F64, LANES, hash_lanes, normal_table
 
@@ -220,7 +214,11 @@ class Admissions:
         hour = np.minimum((start - begin) // HOUR, 23).astype(np.uint8)
         blank = np.zeros(n, np.uint8)
         died = disposition == DIED
-        esi = np.where(draws < LANES * 3 // 4, 1, 2) if died else emergency.severities(draws, who.years, hour, True)
+        esi = (
+            np.where(draws < LANES * 3 // 4, 1, 2)
+            if died
+            else emergency.severities(draws, who.years, hour, diagnosis, True)
+        )
         return Encounters(
             day=day,
             rng=self._streams(day),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
+from generators.healthcare.diagnoses import members
 from generators.healthcare.encounters import AGAINST_ADVICE, HOME, LWBS, OTHER_FACILITY, U8, U16
 from generators.randomness import LANES, pick_table
 
@@ -19,6 +21,17 @@ _AGE_EDGES = (18, 75)
 _URGENT_BY_AGE = (0.80, 1.0, 1.5)
 _URGENT_AT_NIGHT = 1.4
 """Odds of severity 1 to 3 relative to 4 and 5: children, others, 75 and over; from 22 to 6 h."""
+_URGENT_BY_DIAGNOSIS = (0.40, 1.10, 2.20)
+"""Odds of minor complaints, others, and those that may be dangerous."""
+_MINOR = members(
+    "J06.9", "J02.9", "H66.90", "J30.2", "L30.9", "S93.401A", "S61.419A", "M25.561", "M54.50", "J20.9", "K21.9",
+)  # fmt: skip
+_DANGEROUS = members(
+    "R07.9", "I21.4", "I63.9", "A41.9", "I50.9", "I48.91", "J44.1", "J18.9", "J21.0", "N17.9", "K35.80", "R55",
+    "S72.001A", "F10.129",
+)  # fmt: skip
+_GRAVITY = (1 + _DANGEROUS.astype(np.int8) - _MINOR.astype(np.int8)).astype(np.uint8)
+"""Position in `_URGENT_BY_DIAGNOSIS` of each diagnosis."""
 NIGHT = (22, 6)
 
 MINUTES_BY_ESI = (1.0, 1.6, 1.35, 1.1, 0.7, 0.5)
@@ -36,21 +49,21 @@ _ADMITTED_OR_DEAD = 0.139
 
 @lru_cache(maxsize=1)
 def _severity_picks() -> U8:
-    """Return severity by (admitted, age group, night, 16-bit draw), flat."""
+    """Return severity by (admitted, gravity, age group, night, 16-bit draw), flat."""
     tables = []
     for admitted in (False, True):
-        for by_age in _URGENT_BY_AGE:
-            for by_night in (1.0, _URGENT_AT_NIGHT):
-                odds = np.array([by_age * by_night] * 3 + [1.0] * 2)
-                tables.append(pick_table((np.array(SEVERITY[admitted]) * odds).tolist()) + np.uint8(1))
+        for by_diagnosis, by_age, by_night in product(_URGENT_BY_DIAGNOSIS, _URGENT_BY_AGE, (1.0, _URGENT_AT_NIGHT)):
+            odds = np.array([by_diagnosis * by_age * by_night] * 3 + [1.0] * 2)
+            tables.append(pick_table((np.array(SEVERITY[admitted]) * odds).tolist()) + np.uint8(1))
     return np.concatenate(tables)
 
 
-def severities(draws: U16, years: U8, hour: U8, admitted: bool) -> U8:
-    """Return (n,) severities 1 to 5 by age and hour."""
+def severities(draws: U16, years: U8, hour: U8, diagnosis: U8, admitted: bool) -> U8:
+    """Return (n,) severities 1 to 5 by age, hour and diagnosis."""
     group = np.searchsorted(_AGE_EDGES, years, side="right")
     night = (hour >= NIGHT[0]) | (hour < NIGHT[1])
-    cell = (int(admitted) * len(_URGENT_BY_AGE) + group) * 2 + night
+    cell = int(admitted) * len(_URGENT_BY_DIAGNOSIS) + _GRAVITY[diagnosis].astype(np.intp)
+    cell = (cell * len(_URGENT_BY_AGE) + group) * 2 + night
     return np.asarray(_severity_picks()[cell << 16 | draws], np.uint8)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -27,4 +27,4 @@ def nullable(values: NDArray[Any], valid: NDArray[np.bool_]) -> pl.Series:
     else:
         data, kind = pa.py_buffer(np.ascontiguousarray(values)), _ARROW[values.dtype]
     mask = pa.py_buffer(np.packbits(valid, bitorder="little"))
-    return pl.Series(values=pl.from_arrow(pa.Array.from_buffers(kind, len(values), [mask, data])))
+    return cast(pl.Series, pl.from_arrow(pa.Array.from_buffers(kind, len(values), [mask, data])))

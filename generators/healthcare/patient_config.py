@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from generators.calendar import HolidayCalendar
 from generators.config import GeneratorConfig, HolidayProfile
@@ -51,7 +51,8 @@ class PatientRecordsConfig(GeneratorConfig):
     )
     safe_harbor: bool = Field(
         default=False,
-        description="Whether birth dates are cut to the year and ages of 90 and over are shown as 90 without a year.",
+        description="Whether birth dates are cut to the year and ages of 90 and over are shown as 90 without a year; "
+        "dates of encounters stay, to be read as shifted: they are the partitions.",
     )
 
     @field_validator("class_shares")
@@ -79,14 +80,18 @@ class PatientRecordsConfig(GeneratorConfig):
             _check_sum(shares)
         return value
 
-    @model_validator(mode="after")
-    def _country_has_a_calendar(self) -> PatientRecordsConfig:
-        if self.country != "US":  # the default needs no look-up
+    @field_validator("country")
+    @classmethod
+    def _has_a_calendar(cls, value: str) -> str:
+        if value != "US":  # the default needs no look-up
             try:
-                HolidayCalendar(self.country).events(2024)
-            except CalendarError as error:
-                raise ValueError(str(error)) from None
-        return self
+                HolidayCalendar(value).events(2024)
+            except CalendarError:
+                raise ValueError(
+                    "no public holidays are known for it; allowed: ISO 3166-1 alpha-2 codes that the holidays library "
+                    "lists, such as US, GB, CA, AU, DE, FR, ES, IT, NL, SE, PL, BR, MX, IN, JP"
+                ) from None
+        return value
 
 
 def _check_sum(shares: tuple[float, ...]) -> None:

@@ -22,14 +22,16 @@ from generators.healthcare.care_sites import CareSites
 from generators.healthcare.care_volume import CLASSES, DRAWN, EMERGENCY, INPATIENT
 from generators.healthcare.diagnoses import DiagnosisMix, class_weights
 from generators.healthcare.encounter_columns import EncounterColumns
+from generators.healthcare.hospital import Hospital
+from generators.healthcare.openings import Openings
 from generators.healthcare.patient_config import PatientRecordsConfig
 from generators.healthcare.patients import BIRTH_RATE, PATIENT_YEAR_ROWS, YEAR_DAYS, Population
 from generators.healthcare.readmission import KNOWN_AFTER_DAYS
 from generators.healthcare.seasons import SOUTHERN, Season, season
-from generators.healthcare.stays import INELIGIBLE, YES, Hospital
+from generators.healthcare.stays import INELIGIBLE, YES
 from generators.healthcare.use_of_care import UseOfCare, use_of_care
 from generators.healthcare.visits import Visits
-from generators.intraday import IntradayProfile
+from generators.intraday import IntradayProfile, day_bounds
 from generators.labels import EVENT_DAY, LAG
 from generators.randomness import F64, stream
 from generators.registry import register_generator
@@ -125,14 +127,13 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
     def hospital(self) -> Hospital:
         """The stays."""
         volume = self.processes[INPATIENT].volume
-        return Hospital(
-            population=self.population,
-            mix=self.mix,
-            mean=self._stays_mean,
-            rate=self.config.readmission_rate,
+        openings = Openings(
+            self.population,
+            self._stays_mean,
+            self.config.readmission_rate,
             volume=lambda day: volume.intensity(_civil(day)),
-            season=lambda day: self.season(_civil(day)),
         )
+        return Hospital(openings, self.mix, season=lambda day: self.season(_civil(day)))
 
     @cached_property
     def admissions(self) -> Admissions:
@@ -185,6 +186,9 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
 
     def overlay(self, day: date) -> pl.DataFrame | None:
         """Return the stays that begin on a day and the emergency visits that end in one, or in death."""
+        begin, end = day_bounds(day, self.config.timezone)
+        if begin == end:  # the zone skipped the day
+            return None
         rows = self.admissions.rows(day)
         frame = self.columns.frame(rows)
         return frame.insert_column(0, pl.Series("timestamp", rows.start))

@@ -62,7 +62,8 @@ ENCOUNTERS = TableSchema(
     "encounters",
     "events",
     "1.0",
-    description="Encounters of patients with clinics, urgent care, the emergency department and the hospital.",
+    description="Encounters of patients with clinics, urgent care, the emergency department and the hospital. Fully "
+    "synthetic: no real person, not derived from patient data.",
     columns=(
         Column(
             "encounter_id", pl.String, "Key of the encounter; v drawn visit, i stay, e emergency visit before a stay.",

@@ -85,7 +85,9 @@ class Visits:
         status = self._statuses(batch, who, lead, booked)
         ed = np.flatnonzero(cls == EMERGENCY)
         esi, disposition = np.zeros(batch.n, np.uint8), np.full(batch.n, HOME, np.uint8)
-        esi[ed] = emergency.severities(lanes(batch.rng("esi_level"), len(ed)), who.years[ed], hour[ed], False)
+        esi[ed] = emergency.severities(
+            lanes(batch.rng("esi_level"), len(ed)), who.years[ed], hour[ed], diagnosis[ed], False
+        )
         disposition[ed] = emergency.dispositions(lanes(batch.rng("discharge_disposition"), len(ed)))
         minutes = self._minutes(batch, cls, esi)
         blank = np.zeros(batch.n, np.uint8)

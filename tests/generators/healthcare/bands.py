@@ -90,6 +90,9 @@ def _emergency(rows: pl.DataFrame) -> Iterator[Figure]:
     )
     at_night = urgent.group_by("night").agg(pl.col("severe").mean()).sort("night")["severe"]
     yield "severity at night over day", at_night[1] / at_night[0], 1.04, 1.3
+    chest = mean(rows.filter(pl.col("primary_diagnosis_code") == "R07.9")["esi_level"] <= 3)
+    sprain = mean(rows.filter(pl.col("primary_diagnosis_code") == "S93.401A")["esi_level"] <= 3)
+    yield "severity of chest pain over sprains", chest / sprain, 1.5, 2.6
     code = share(rows, "reason_code")
     yield "leading complaints", sum(code[k] for k in ("abdominal_pain", "chest_pain", "fever", "headache")), 0.22, 0.45
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from numpy.typing import NDArray
 
 from generators import get_generator
 from generators.base import BaseGenerator
@@ -33,8 +35,12 @@ MUTANTS: dict[str, tuple[str, Callable[[pl.DataFrame], pl.DataFrame], str]] = {
         default="unknown")), "female"),
     "ages shuffled": ("people", lambda f: _shuffled(f, "age_years"), "chronic"),
     "payer ignores age": ("payers", lambda f: _shuffled(f, "payer_type"), "medicare"),
-    "admission ignores severity": ("emergency", lambda f: _shuffled(of_class(f, "emergency"), "is_admitted"), "admitted of severity 1"),
-    "severity ignores the night": ("emergency", lambda f: _shuffled(of_class(f, "emergency"), "esi_level"), "severity at night"),
+    "admission ignores severity": (
+        "emergency", lambda f: _shuffled(of_class(f, "emergency"), "is_admitted"), "admitted of severity 1"),
+    "severity ignores the night": (
+        "emergency", lambda f: _shuffled(of_class(f, "emergency"), "esi_level"), "severity at night"),
+    "severity ignores the complaint": (
+        "emergency", lambda f: _shuffled(of_class(f, "emergency"), "esi_level"), "severity of chest pain"),
     "stays a third longer": ("stays", lambda f: f.with_columns(pl.col("length_of_stay_days") * 4 // 3), "length of"),
     "dispositions shuffled": ("stays", lambda f: _shuffled(f, "discharge_disposition"), "leaves"),
     "readmission halved": (
@@ -57,6 +63,29 @@ def test_figures_catch_mutants(sample: pl.DataFrame, name: str) -> None:
     group, change, expected = MUTANTS[name]
     found = violations(change(sample), group)
     assert any(expected in line for line in found), found
+
+
+# -- charges ----------------------------------------------------------------------------------------------------
+
+
+def distance(values: NDArray[np.float64], mean: float, sigma: float) -> float:
+    """Return the Kolmogorov-Smirnov distance to N(mean, sigma)."""
+    law = np.array([NormalDist(mean, sigma).cdf(v) for v in np.sort(values).tolist()])
+    steps = np.arange(len(law) + 1) / len(law)
+    return float(max((law - steps[:-1]).max(), (steps[1:] - law).max()))
+
+
+@pytest.mark.parametrize(
+    "kind,median,sigma", [("ambulatory", 240, 0.65), ("wellness", 310, 0.45), ("virtual", 140, 0.45)]
+)
+def test_charges_are_log_normal(wednesday: pl.DataFrame, kind: str, median: float, sigma: float) -> None:
+    charges = of_class(wednesday, kind)["total_charge"].drop_nulls().head(20_000).log().to_numpy()
+    years = (date(2024, 4, 10) - date(2024, 1, 1)).days / 365.25
+    mean = np.log(median) + years * np.log(1.04)
+    limit = 2.69 / np.sqrt(len(charges))  # false alarm 1e-6
+    assert distance(charges, mean, sigma) < limit
+    assert distance(charges, mean + 0.15, sigma) > limit
+    assert distance(charges, mean, sigma * 1.2) > limit
 
 
 # -- hours ------------------------------------------------------------------------------------------------------

@@ -279,7 +279,7 @@ def test_tiny_volume_is_served() -> None:
     assert generator.events.violations(rows) == []
 
 
-GOLDEN = "25b57970c339604e"
+GOLDEN = "5c7114edfbc3c0c0"
 
 
 def test_golden_day_is_unchanged() -> None:
@@ -375,7 +375,7 @@ def test_southern_seasons_are_turned() -> None:
     "field,value,allowed",
     [
         ("base_daily_volume", 0, "greater than or equal to 1"),
-        ("country", "ZZ", "calendar|holidays"),
+        ("country", "ZZ", "ISO 3166-1"),
         ("timezone", "Mars/Olympus", "IANA"),
         ("class_shares", {**SHARES, "inpatient": 0.030}, "a sum of 1"),
         ("class_shares", {"ambulatory": 1.0}, "a share for each"),
@@ -402,3 +402,9 @@ def test_refusals_name_field_and_range(field: str, value: object, allowed: str) 
 
 def test_data_guide_is_current() -> None:
     assert (FOLDER / "patient_records.md").read_text() == guide(generator_class("patient_records")), "run: make docs"
+
+
+def test_day_that_a_zone_skipped_is_empty() -> None:
+    rows = small(timezone="Pacific/Apia").generate(date(2011, 12, 30))
+    assert rows.height == 0
+    assert small(timezone="Pacific/Apia").generate(date(2011, 12, 31)).height > 20
