@@ -159,6 +159,10 @@ class Homes:
     lat: F64
     lon: F64
 
+    def take(self, rows: NDArray[Any]) -> Homes:
+        """Return the residences of some rows."""
+        return Homes(self.area[rows], self.lat[rows], self.lon[rows])
+
     def joined(self, other: Homes) -> Homes:
         """Return these residences and others after them."""
         return Homes(*(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self)))

@@ -228,7 +228,7 @@ class CreditCardsGenerator(BaseGenerator[CreditCardsConfig]):
         reissues = self.compromises.reissues(day.year)
         recurring = self.subscriptions.sales(day, cumulative, reissues)
         sales = recurring.joined(self.fraud_rows.sales(day)).joined(self.fraud_rows.visits(day))
-        return self.renderer.frame(sales, day, with_time=True)
+        return self.renderer.frame(sales.in_order(), day, with_time=True)
 
     def _arrivals(self, profile: IntradayProfile, start: int, end: int) -> tuple[F64, F64]:
         if self.config.arrival_pattern in (ArrivalPattern.uniform, ArrivalPattern.poisson):

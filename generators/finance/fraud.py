@@ -63,6 +63,8 @@ TESTING_CODES = ("5815", "5816", "8398")
 SKIMMER_ROWS, SKIMMER_CARDS, SKIMMER_DAYS = 120, (20, 60), 20
 VISIT_DAYS = (5, 40)
 SKIMMER_CODES = ("5542", "5541", "5411", "5499", "5814")
+BLOCK_EPISODES = 131_072
+"""Episodes that are placed together."""
 LARGEST_RATE = 0.01
 """Fraud rate at which about half of all cards are compromised in a year: more would compromise them again and again."""
 
@@ -143,7 +145,7 @@ class Compromises:
         """Return the episodes that start in a year, sorted by start; none outside the calendar."""
         cache: dict[int, Episodes] = self.__dict__.setdefault("_years", {})
         if year not in cache:
-            if len(cache) >= 3:
+            if len(cache) >= 2:
                 cache.pop(next(iter(cache)))
             cache[year] = _Year(self, year).episodes()
         return cache[year]
@@ -216,8 +218,17 @@ class _Year:
         return self.fraud_rows * self.whole.mix[kind] / (MEAN_ROWS[kind] * KEPT[kind])
 
     def _single(self, kind: int) -> Episodes:
-        rng = self.rng("single", kind)
-        count = int(rng.poisson(self._count(kind)))
+        """Episodes of single cards, a block of them at a time: what is at work is not sized by the year."""
+        count = int(self.rng("single", kind).poisson(self._count(kind)))
+        blocks = range(0, max(count, 1), BLOCK_EPISODES)
+        parts = []
+        for block, first in enumerate(blocks):
+            parts.append(self._block(kind, min(count - first, BLOCK_EPISODES), self.rng("single", kind, block)))
+            if len(blocks) > 1:
+                self.used = np.union1d(self.used, parts[-1].card)
+        return Episodes.concat(parts)
+
+    def _block(self, kind: int, count: int, rng: np.random.Generator) -> Episodes:
         weights = np.cumsum(self.weights * self.tilts[kind])
         candidates = self._candidates(count)
         day = np.searchsorted(weights / weights[-1], rng.random(candidates), side="right").clip(0, len(weights) - 1)

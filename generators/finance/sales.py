@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -95,15 +96,26 @@ class Sales:
     fraud: U8
     episode: I64
 
+    def in_order(self) -> Sales:
+        """Return the rows by instant; rows of one instant keep their order."""
+        order = np.argsort(self.timestamp, kind="stable")
+        return self._made(
+            value.take(order) if isinstance(value, Customers | Homes) else value[..., order] for value in self._values()
+        )
+
     def joined(self, other: Sales) -> Sales:
         """Return these rows and others after them."""
-        pairs = {f.name: (getattr(self, f.name), getattr(other, f.name)) for f in fields(self)}
-        return Sales(
-            **{
-                name: one.joined(two) if isinstance(one, Customers | Homes) else np.concatenate([one, two], axis=-1)
-                for name, (one, two) in pairs.items()
-            }
+        return self._made(
+            one.joined(two) if isinstance(one, Customers | Homes) else np.concatenate([one, two], axis=-1)
+            for one, two in zip(self._values(), other._values(), strict=True)
         )
+
+    def _values(self) -> Iterator[Any]:
+        return (getattr(self, f.name) for f in fields(self))
+
+    @staticmethod
+    def _made(values: Iterable[Any]) -> Sales:
+        return Sales(*values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,12 +142,12 @@ class Renderer:
         """Return the columns of (n,) sales of a day.
 
         Args:
-            sales: The rows.
+            sales: The rows; in order of their instants where the frame shall have them.
             day: The partition's day.
             with_time: Whether the frame has the column ``timestamp``.
         """
         number = day.toordinal() - date(1970, 1, 1).toordinal()
-        columns: dict[str, Any] = {"timestamp": sales.timestamp} if with_time else {}
+        columns: dict[str, Any] = {"timestamp": pl.Series(sales.timestamp).set_sorted()} if with_time else {}
         columns |= self._cards(sales, number) | self._places(sales, number) | self._money(sales, number)
         remote = sales.channel == mcc.CNP
         columns |= {
