@@ -184,20 +184,21 @@ _CONSUMER = """
 import json, sys, time
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 servers, topic, wanted = sys.argv[1], sys.argv[2], int(sys.argv[3])
-consumer = Consumer({"bootstrap.servers": servers, "group.id": "test"})
+# The mock cluster answers a fetch with one batch of a partition, so a consumer must not wait between them.
+consumer = Consumer({"bootstrap.servers": servers, "group.id": "test", "fetch.wait.max.ms": 10})
 while not (partitions := consumer.list_topics(topic, timeout=10).topics[topic].partitions):
     time.sleep(0.05)
 consumer.assign([TopicPartition(topic, n, OFFSET_BEGINNING) for n in partitions])
-found, last = 0, time.monotonic()
-while time.monotonic() < last + (30.0 if found < wanted else 0.5):
+lines, last = [], time.monotonic()  # printed at the end, for nobody may read them meanwhile
+while time.monotonic() < last + (30.0 if len(lines) < wanted else 0.5):
     for message in consumer.consume(500, 0.1):
         if message.error():
             continue
         last = time.monotonic()
-        found += 1
-        print(json.dumps([message.partition(), message.offset(), (message.key() or b"").decode(), message.timestamp(),
-                          message.value().decode(), last]))
+        lines.append(json.dumps([message.partition(), message.offset(), (message.key() or b"").decode(),
+                                 message.timestamp(), message.value().decode(), last]))
 consumer.close()
+print("\\n".join(lines))
 """
 
 

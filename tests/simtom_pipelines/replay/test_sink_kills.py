@@ -230,7 +230,8 @@ def test_fifty_kills_lose_nothing(stored: Stored, tmp_path: Path, kind: str, kil
 def test_kafka_consumer_sees_the_hours_of_the_day_pass_in_seconds(stored: Stored, tmp_path: Path) -> None:
     with mock_brokers() as brokers:
         consumer = consumer_process(brokers.servers, "out", len(stored.ids))
-        world = World(f"kafka://{brokers.servers}/out?key=customer_id", lambda least: [])
+        target = f"kafka://{brokers.servers}/out?key=customer_id&linger.ms=100"
+        world = World(target, lambda least: [])
         process = Runs(stored, world, tmp_path).start("--time-compression", "3600")
         _, told = process.communicate(timeout=120)
         assert process.returncode == 0, told
