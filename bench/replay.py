@@ -158,10 +158,10 @@ def end_of_schedule(lake: ParquetLake, rows: int, minutes: float) -> Figure:
 MEMORY = """
 import resource, sys
 from simtom_pipelines.lake import ParquetLake
-from simtom_pipelines.replay import FileSink, ReplayRequest, replay
+from simtom_pipelines.replay import ReplayRequest, StdoutSink, replay
 options = {"asap": True} if sys.argv[2] == "asap" else {"day_in": float(sys.argv[2])}
-report = replay(ReplayRequest("bnpl", "transactions", **options), FileSink("/dev/null"), lake=ParquetLake(sys.argv[1]))
-print(report.emitted, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+report = replay(ReplayRequest("bnpl", "transactions", **options), StdoutSink(), lake=ParquetLake(sys.argv[1]))
+print(report.emitted, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, file=sys.stderr)
 """
 
 
@@ -169,8 +169,17 @@ def memory(root: str) -> list[Figure]:
     """Replay everything in a process of its own, as fast as possible and paced, and return its largest size."""
     found = []
     for speed in ("asap", "5"):
-        done = subprocess.run([sys.executable, "-c", MEMORY, root, speed], capture_output=True, text=True, check=True)
-        emitted, megabytes = done.stdout.split()
+        with (
+            subprocess.Popen(
+                [sys.executable, "-c", MEMORY, root, speed], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            ) as process,
+            subprocess.Popen(["cat"], stdin=process.stdout, stdout=subprocess.DEVNULL) as reader,
+        ):
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.close()
+            emitted, megabytes = process.stderr.read().split()
+            reader.wait()
         what = f"memory, {int(emitted):,} rows, {'asap' if speed == 'asap' else f'a day in {speed} s'}: MB"
         found.append(Figure(what, f"{float(megabytes):,.0f}", "at most 350", float(megabytes) <= 350))
     return found

@@ -10,7 +10,7 @@ from types import TracebackType
 from simtom_pipelines.replay.source import Chunk
 
 _QUEUE_CHUNKS = 6
-"""At 8,192 records of 1 kB a chunk: 50 MB read ahead at most."""
+"""At 2,048 records of 1 kB a chunk: 12 MB read ahead at most."""
 
 _CHECK_SECONDS = 0.05
 

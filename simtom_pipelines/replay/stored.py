@@ -161,6 +161,7 @@ class StoredSource:
         period, size = self.until - self.begin, self._rows_at_once()
         cap = _GapCap(self._cap)
         stored, cycle = position.stored, position.cycle
+        ahead = position.arrived - position.skip - stored  # a seek brought records that are not counted as stored
         while self.request.loop == 0 or cycle < self.request.loop:
             first = cycle == position.cycle
             marks = self._marks(position if first else Position())
@@ -173,7 +174,7 @@ class StoredSource:
                         marks=piece.marks,
                         cycle=cycle,
                         stored=stored,
-                        arrived=stored,
+                        arrived=stored + ahead,
                         shift=position.shift,
                         fingerprints=tuple(
                             (self.readers[n].table, b.day.isoformat(), b.fingerprint) for n, b, _, _ in piece.slices

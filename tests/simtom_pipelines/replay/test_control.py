@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
@@ -185,6 +186,7 @@ def test_seek_and_stop_leave_a_cursor_that_goes_on_from_there(lake: FolderLake, 
     ids = stored_ids(lake)[:600]
     assert not report.finished
     kept = len(sink.ids)
+    assert json.loads(cursor.read_text())["position"]["arrived"] == kept
     assert sink.ids == ids[:11] + ids[400:][: kept - 11]
     rest, report, _ = run(lake, cursor=cursor)
     assert sink.ids[11:] + rest.ids == ids[400:]

@@ -42,14 +42,14 @@ def request(cursor: Path, **options: object) -> ReplayRequest:
     return ReplayRequest(DATASET, TABLE, **({"day_in": 5.0, "cursor": cursor} | options))  # type: ignore[arg-type]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(stops=st.lists(st.integers(1, 1_500), max_size=6), asap=st.booleans(), rows=st.sampled_from([None, 100]))
 def test_stopped_anywhere_and_resumed_nothing_is_lost_or_doubled(
     lake: FolderLake, tmp_path: Path, stops: list[int], asap: bool, rows: int | None
 ) -> None:
     cursor = tmp_path / "cursor.json"
     cursor.unlink(missing_ok=True)
-    options: dict[str, object] = {"asap": True, "day_in": None} if asap else {}
+    options: dict[str, object] = {"asap": True, "day_in": None} if asap else {"day_in": 0.2}
     sink = ListSink(VirtualClock())
     for stop_after in [*stops, None]:
         sink.stop_after = stop_after

@@ -64,5 +64,5 @@ def test_bytes_are_refused_by_name(dtype: pl.DataType) -> None:
 def test_chunks_grow_with_the_rate_between_bounds() -> None:
     sizes = [chunk_rows(rate) for rate in (0.01, 1_000.0, 9_000.0, 20_000.0, 1e9)]
     assert sizes == sorted(sizes)
-    assert (sizes[0], sizes[-1], chunk_rows(None)) == (256, 8_192, 8_192)
+    assert (sizes[0], sizes[-1], chunk_rows(None)) == (256, 2_048, 2_048)
     assert np.all(np.diff(sizes[1:]) > 0)

@@ -78,15 +78,8 @@ def run_and_kill(lake: FolderLake, folder: Path, to: str, faulty: bool, day_in: 
     """
     out = folder / "out"
     before = out.stat().st_size if out.exists() else 0
-    arguments = [
-        sys.executable,
-        "-c",
-        SCRIPT,
-        str(lake.root),
-        "-" if to == "pipe" else str(out),
-        str(folder),
-        str(faulty),
-    ]
+    target = "-" if to == "pipe" else str(out)
+    arguments = [sys.executable, "-c", SCRIPT, str(lake.root), target, str(folder), str(faulty), day_in]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
     with out.open("ab") as file:
         consumer = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=file) if to == "pipe" else None

@@ -200,6 +200,7 @@ def kill_and_resume(stored: Stored, kind: str, kills: int, folder: Path) -> None
                 continue
             process.kill()
             process.communicate()
+            process = None
             runs.check_cursor()
         if process is not None:
             process.kill()
