@@ -70,6 +70,11 @@ class Page:
     def text(self, name: str) -> str:
         return str(self.driver.execute_script("return document.getElementById(arguments[0]).textContent", name))
 
+    def attribute(self, selector: str, name: str) -> str:
+        """Return an attribute in one step: the page may draw the element anew at any moment."""
+        script = "return document.querySelector(arguments[0])?.getAttribute(arguments[1]) ?? ''"
+        return str(self.driver.execute_script(script, selector, name))
+
     def number(self, name: str) -> float:
         return float(self.text(name).replace(",", "").replace("–", "nan"))
 
@@ -90,20 +95,18 @@ def test_sources_and_plots(service: Service) -> None:
         names = [each.text.splitlines()[0] for each in page.all("#generators button")]
         assert names == [info.name for info in list_generators()]
         assert page.all("#volume .event-name")
-        label = page.all("#volume svg")[0].get_attribute("aria-label")
-        assert re.match(r"Rows a day in 2024: between [\d,]+ and [\d,]+ expected", label or "")
-        before = page.all("#volume svg .line")[0].get_attribute("d")
+        label = page.attribute("#volume svg", "aria-label")
+        assert re.match(r"Rows a day in 2024: between [\d,]+ and [\d,]+ expected", label)
+        before = page.attribute("#volume svg .line", "d")
         page.one("year-after").click()
-        page.until(lambda: page.all("#volume svg .line")[0].get_attribute("d") != before, "another year is drawn")
+        page.until(lambda: page.attribute("#volume svg .line", "d") != before, "another year is drawn")
         assert page.text("year") == "2025"
-        shape = page.all("#shape svg")[0].get_attribute("aria-label")
+        shape = page.attribute("#shape svg", "aria-label")
         page.put("day", "2025-03-09")
-        page.until(lambda: page.all("#shape svg")[0].get_attribute("aria-label") != shape, "another day is drawn")
+        page.until(lambda: page.attribute("#shape svg", "aria-label") != shape, "another day is drawn")
         page.all("#datasets button")[0].click()
         page.until(lambda: page.text("volume-title") == "Stored days", "the dataset is shown")
-        page.until(
-            lambda: "92 stored days" in (page.all("#volume svg")[0].get_attribute("aria-label") or ""), "its days"
-        )
+        page.until(lambda: "92 stored days" in page.attribute("#volume svg", "aria-label"), "its days")
 
 
 def test_stream_is_started_paused_stepped_sped_up_sought_and_stopped(service: Service) -> None:
@@ -191,10 +194,8 @@ def test_page_works_by_keyboard_and_every_control_has_a_name(service: Service) -
 def test_narrow_page_does_not_scroll_sideways(service: Service) -> None:
     with browser(size=(520, 900)) as driver:
         Page(driver, service)
-        wide = driver.execute_script(
-            "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        assert wide <= 0
+        script = "const all = document.documentElement; return all.scrollWidth - all.clientWidth"
+        assert driver.execute_script(script) <= 0
 
 
 def test_token_is_asked_for(folder: Path) -> None:
