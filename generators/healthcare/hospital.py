@@ -48,10 +48,14 @@ MAX_STAYS = 4
 
 @dataclass(frozen=True, eq=False)
 class _Chunk:
-    """The chains opened on some days: first stays in order of day, later ones in order of admission."""
+    """The chains opened on some days: first stays in order of day, later ones in order of admission.
+
+    Of the first stays, those that ended before the day `since` may have been forgotten, or all of them.
+    """
 
     first: Stays | None
     later: Stays
+    since: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +98,7 @@ class Hospital:
             )  # fmt: skip
             who = self.population.on_day(stays.slot, stays.admitted)
         later = Stays.concat(parts[1:]) if len(parts) > 1 else parts[0].take(slice(0, 0))
-        return _Chunk(parts[0], later.take(np.argsort(later.admitted, kind="stable")))
+        return _Chunk(parts[0], later.take(np.argsort(later.admitted, kind="stable")), first)
 
     def _stay(self, number: int, stays: Stays, who: Patients, yearly: F64, opened: I32) -> Stays:
         """Return stays with diagnosis, length, source and outcome; `stays` carries the diagnosis before them."""
@@ -220,25 +224,32 @@ class Hospital:
         a_day = self.population.slots / CYCLE_DAYS
         return int(min(32, max(1, 300_000 // max(a_day, 1))))
 
-    def _chunk(self, number: int, first: bool) -> _Chunk:
-        cache: OrderedDict[int, _Chunk] = self.__dict__.setdefault("_cache", OrderedDict())
-        chunk = cache.pop(number, None)
-        if chunk is None or (first and chunk.first is None):
-            chunk = self._chains(max(0, number * self._step), (number + 1) * self._step)
-        cache[number] = chunk
-        return chunk
-
     def _chunks(self, begin: int, end: int, first: bool) -> list[_Chunk]:
-        """Return the chunks of the days [begin, end); those far behind them are forgotten."""
-        numbers = range(max(0, begin) // self._step, (max(end, 1) - 1) // self._step + 1)
-        found = [self._chunk(number, first) for number in numbers]
-        cache: OrderedDict[int, _Chunk] = self.__dict__["_cache"]
-        while len(cache) > CHAIN_DAYS // self._step + 12:
+        """Return the chunks of the days [begin, end); with `first`, who is in hospital on the last day is in them.
+
+        What lies far behind is forgotten, and made again where it is asked for.
+        """
+        cache: OrderedDict[int, _Chunk] = self.__dict__.setdefault("_cache", OrderedDict())
+        step, last, found = self._step, max(end, 1) - 1, []
+        for number in range(max(0, begin) // step, last // step + 1):
+            chunk = cache.pop(number, None)
+            if chunk is None or (first and (chunk.first is None or chunk.since > last)):
+                chunk = self._chains(number * step, (number + 1) * step)
+            cache[number] = chunk = self._shortened(chunk, (number + 1) * step - 1, last)
+            found.append(chunk)
+        while len(cache) > CHAIN_DAYS // step + 12:
             cache.popitem(last=False)
-        # First stays matter for as long as someone may still be in hospital.
-        for number in [n for n in cache if cache[n].first is not None and (n + 1) * self._step < end - MAX_LOS - 2]:
-            cache[number] = _Chunk(None, cache[number].later)
         return found
+
+    def _shortened(self, chunk: _Chunk, until: int, day: int) -> _Chunk:
+        """Return a chunk that ends on `until` without the first stays that have ended before a later day."""
+        if chunk.first is None or until >= day or chunk.since >= day:
+            return chunk
+        if until + MAX_LOS < day:
+            return _Chunk(None, chunk.later, day)
+        if self._step > 1:
+            return chunk
+        return _Chunk(chunk.first.take(chunk.first.admitted + chunk.first.los >= day), chunk.later, day)
 
     def _first(self, day: int) -> Stays:
         if day < 0:

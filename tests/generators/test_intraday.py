@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from generators.config import GeneratorConfig
 from generators.errors import ConfigError
-from generators.intraday import B2B_CURVE, FLAT, DayArrivals, IntradayProfile, day_bounds
+from generators.intraday import B2B_CURVE, FLAT, DayArrivals, IntradayProfile, appointment_grid, day_bounds
 from generators.randomness import stream
 
 I64 = NDArray[np.int64]
@@ -317,3 +317,27 @@ def test_instants_lie_in_their_local_day(day: date, zone: str, pattern: str, n: 
     for instant in (times[0], times[-1]):
         assert datetime.fromtimestamp(int(instant) / 1e6, ZoneInfo(zone)).date() == day
     assert plan.end == day_bounds(day + timedelta(1), zone)[0]
+
+
+@pytest.mark.parametrize("day", [SPRING, SUMMER, AUTUMN])
+def test_appointment_grid_keeps_the_mass_of_hours(day: date) -> None:
+    config = GeneratorConfig.create()
+    plain, grid = (
+        IntradayProfile.from_config(config, B2B_CURVE, minutes=minutes) for minutes in (None, appointment_grid(15, 2.0))
+    )
+    bounds = day_bounds(day, config.timezone)
+    flat, waved = plain.shares(*bounds, 1), grid.shares(*bounds, 1)
+    assert len(flat) == LENGTHS[day] * 60
+    np.testing.assert_allclose(waved.reshape(-1, 60).sum(axis=1), flat.reshape(-1, 60).sum(axis=1), atol=1e-12)
+    relative = (waved / flat).reshape(-1, 60)
+    # Appointments at minutes 0, 15, 30 and 45, the law of arrivals around them N(0, 2 min).
+    at, between = relative[:, 0], relative[:, 7]
+    middle = (np.arange(60) + 0.5)[:, None] - 15 * np.arange(-8, 13)[None, :]
+    density = np.exp(-0.5 * (middle / 2.0) ** 2).sum(axis=1)
+    np.testing.assert_allclose(relative, np.broadcast_to(density / density.mean(), relative.shape), rtol=1e-6)
+    assert (at > 10 * between).all()
+
+
+def test_appointment_grid_blurs_with_the_jitter() -> None:
+    assert max(appointment_grid(15, 6.0)) < 1.1
+    assert np.mean(appointment_grid(10, 1.0)) == pytest.approx(1.0)

@@ -210,3 +210,19 @@ def test_versions_of_a_patient_follow_each_other() -> None:
     assert (inner["payer_type"] != inner["payer_next"]).all()
     born = table.group_by("patient_id").agg(pl.col("valid_from").min(), pl.col("birth_date").first())
     assert (born["valid_from"] == born["birth_date"]).all()
+
+
+def test_stays_do_not_depend_on_how_many_days_are_made_at_once() -> None:
+    days = [date(2024, 5, 1) + timedelta(n) for n in range(6)]
+    usual, single = (get_generator("patient_records", base_daily_volume=200) for _ in range(2))
+    single.hospital.__dict__["_step"] = 1  # type: ignore[attr-defined]
+    forward = [single.generate(day) for day in days]
+    backward = [single.generate(day) for day in reversed(days)]
+    far = single.generate(date(2024, 11, 1))
+    again = [single.generate(day) for day in days]
+    for number, day in enumerate(days):
+        expected = usual.generate(day)
+        assert_frame_equal(forward[number], expected)
+        assert_frame_equal(backward[-1 - number], expected)
+        assert_frame_equal(again[number], expected)
+    assert_frame_equal(far, usual.generate(date(2024, 11, 1)))
