@@ -47,7 +47,7 @@ CODE_SHARES = {
     "59": 0.04, "1A": 0.01,
 }  # fmt: skip
 """Shares among declines that are neither outages nor stolen cards."""
-CP_FACTORS = {"05": 0.75, "14": 0.1, "54": 0.7, "82": 0.0, "N7": 0.0, "1A": 0.0}
+CP_FACTORS = {"51": 0.8, "05": 0.75, "14": 0.1, "54": 0.7, "82": 0.0, "N7": 0.0, "1A": 0.0}
 CNP_FACTORS = {"05": 1.1, "14": 1.6, "54": 0.5, "82": 1.95, "N7": 1.95}
 RECURRING_FACTORS = {"54": 3.0, "82": 0.0, "N7": 0.0, "65": 0.3, "61": 0.5}
 LARGE_FROM, LARGE_FACTOR = 250.0, 5.0
