@@ -21,7 +21,8 @@ engine::
 
 `chunks` runs in a thread of its own (`feed`) and is closed when the run ends or seeks, so a generator may release
 what it holds in ``finally``; `seek` and `check` are called from the pacer's thread meanwhile. A source without an end
-goes on yielding; one that waits for something should wait in short steps, for a run ends only when its thread does.
+goes on yielding. One that waits for something yields a chunk without records a few times a second: only there can it
+be closed, and a run ends when its source is closed.
 """
 
 from __future__ import annotations
