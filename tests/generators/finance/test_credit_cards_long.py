@@ -1,8 +1,8 @@
 """A year of credit_cards against the written bands, and what models can learn from it.
 
 About 3.3 million rows and 4,000 frauds; about eight minutes of processor time on two busy cores, most of it gradient
-boosting. The judge of learnability is fixed: histogram gradient boosting, 120 iterations, learning rate 0.05, 8 leaves, at least 200 rows a
-leaf, no class weights, split by time (two thirds to learn, one third to judge).
+boosting. The judge of learnability is fixed: histogram gradient boosting, 120 iterations, learning rate 0.05, 8 leaves,
+at least 200 rows a leaf, no class weights, split by time (two thirds to learn, one third to judge).
 """
 
 from __future__ import annotations
