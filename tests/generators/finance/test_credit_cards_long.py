@@ -1,8 +1,8 @@
 """A year of credit_cards against the written bands, and what models can learn from it.
 
-About 3.3 million rows and 4,000 frauds; four minutes of processor time, most of it gradient boosting. The judge of
-learnability is fixed: histogram gradient boosting, 120 iterations, learning rate 0.05, 8 leaves, at least 200 rows a
-leaf, no class weights, split by time (two thirds to learn, one third to judge).
+About 3.3 million rows and 4,000 frauds; about eight minutes of processor time on two busy cores, most of it gradient
+boosting. The judge of learnability is fixed: histogram gradient boosting, 120 iterations, learning rate 0.05, 8 leaves,
+at least 200 rows a leaf, no class weights, split by time (two thirds to learn, one third to judge).
 """
 
 from __future__ import annotations
@@ -222,16 +222,14 @@ def test_shuffled_labels_identifiers_and_order_carry_nothing(year: pl.DataFrame,
     shuffled = np.random.Generator(np.random.PCG64(1)).permutation(y[some])
     auc, _, _ = judge(features.to_numpy()[some], shuffled)
     assert abs(auc - 0.5) <= 0.05
+    # A merchant is its category and country, which tell as much as those columns do; the others must tell nothing.
     codes = {}
-    for name in ("transaction_id", "customer_id", "card_token", "merchant_id"):
+    for name in ("transaction_id", "customer_id", "card_token"):
         text = year[name].str.slice(13 if name == "transaction_id" else 4)
         codes[name] = text.rank("dense").cast(pl.Float32).to_numpy()
-    codes["order"] = year["record_id"].to_numpy().astype(np.float32)
     # Hours differ between fraud and the rest by design, so the order is judged within hours.
-    hour = year["timestamp"].dt.hour().to_numpy()
     place = year.select((pl.col("record_id").rank("ordinal") / pl.len()).over(pl.col("timestamp").dt.truncate("1h")))
     codes["order"] = place.to_series().to_numpy().astype(np.float32)
-    assert len(hour) == len(y)
     for name, column in codes.items():
         auc, _, _ = judge(column[some, None], y[some])
         assert abs(auc - 0.5) <= 0.05, (name, auc)
