@@ -225,7 +225,7 @@ class Hospital:
         return int(min(32, max(1, 300_000 // max(a_day, 1))))
 
     def _chunks(self, begin: int, end: int, first: bool) -> list[_Chunk]:
-        """Return the chunks of the days [begin, end); with `first`, who is in hospital on the last day is in them.
+        """Return the chunks of the days [begin, end); with `first`, all who are in hospital on the last day are there.
 
         What lies far behind is forgotten, and made again where it is asked for.
         """

@@ -1,4 +1,4 @@
-"""A year of patient_records and three months of follow-up, 1.3 million rows: takes two to three minutes on an idle machine.
+"""A year of patient_records and three months of follow-up, 1.3 million rows: two to three minutes on an idle machine.
 
 Checks at the sizes at which their bands were stated: shares and shapes over a year, seasons, volume, heavy tails, the
 population in other decades, and what a model learns about readmission.
