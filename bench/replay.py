@@ -210,8 +210,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=0.0, help="also the end of a replay of so many minutes")
     parser.add_argument("--memory", type=int, default=0, metavar="DAYS", help="also the memory over so many days")
     options = parser.parse_args(arguments)
-    if options.first_in_line:
+    if options.first_in_line and os.sched_getscheduler(0) != os.SCHED_FIFO:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
+        # Begin anew: threads that the libraries have already started would stay behind.
+        os.execv(sys.executable, [sys.executable, "-m", "bench.replay", *sys.argv[1:]])
     print(f"load average before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; {DAILY:,} rows a day")
     for figure in run(options.minutes, options.memory):
         print(figure.line())

@@ -69,6 +69,10 @@ class Position:
     shift: int = 0
     fingerprints: tuple[tuple[str, str, str], ...] = ()
 
+    def after(self, records: int) -> Position:
+        """Return the position so many delivered records later."""
+        return replace(self, skip=self.skip + records, arrived=self.arrived + records)
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -96,7 +100,7 @@ class Chunk:
 
     def position(self, j: int) -> Position:
         """Return the position after the first j records."""
-        return replace(self.begin, skip=self.begin.skip + j, arrived=self.begin.arrived + j)
+        return self.begin.after(j)
 
     def tail(self, j: int) -> Chunk:
         """Return the chunk without its first j records."""

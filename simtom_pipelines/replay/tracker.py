@@ -8,7 +8,7 @@ from simtom_pipelines.replay.source import Chunk, Position
 
 
 class Tracker:
-    """Remembers what was sent until it is acknowledged.
+    """Remembers what was sent until it is acknowledged: positions alone, for the records would take much memory.
 
     Args:
         position: Where the run begins.
@@ -17,7 +17,7 @@ class Tracker:
     def __init__(self, position: Position) -> None:
         self._position = position
         self._sent = 0
-        self._pending: deque[tuple[int, int, Chunk | Position, int]] = deque()
+        self._pending: deque[tuple[int, int, Position, int]] = deque()
 
     @property
     def total(self) -> int:
@@ -27,12 +27,12 @@ class Tracker:
     def sent(self, chunk: Chunk, i: int, count: int) -> None:
         """Note that the sink took `count` records of the chunk from record i on."""
         if count:
-            self._pending.append((self._sent, count, chunk, i))
+            self._pending.append((self._sent, count, chunk.begin, i))
             self._sent += count
 
     def skipped(self, chunk: Chunk, j: int) -> None:
         """Note that the records of the chunk before j need not be sent any more."""
-        self._pending.append((self._sent, 0, chunk, j))
+        self._pending.append((self._sent, 0, chunk.begin, j))
 
     def moved(self, position: Position) -> None:
         """Note that the replay goes on elsewhere."""
@@ -40,7 +40,7 @@ class Tracker:
 
     def position(self, acked: int) -> Position:
         """Return the position after the first `acked` records."""
-        reached: tuple[Chunk | Position, int] | None = None
+        reached: tuple[Position, int] | None = None
         while self._pending and self._pending[0][0] + self._pending[0][1] <= acked:
             _, count, place, i = self._pending.popleft()
             reached = place, i + count
@@ -48,6 +48,5 @@ class Tracker:
             before, _, place, i = self._pending[0]
             reached = place, i + acked - before
         if reached is not None:
-            place, j = reached
-            self._position = place if isinstance(place, Position) else place.position(j)
+            self._position = reached[0].after(reached[1])
         return self._position
