@@ -55,6 +55,7 @@ def run(folder: Path, first: date = FIRST, last: date = LAST) -> tuple[float, fl
             result = dg.materialize(
                 [asset],
                 instance=instance,
+                resources=dict(loaded.resources or {}),
                 tags={f"dagster/asset_partition_range_{name}": day for name, day in tags.items()},
             )
             total = time.perf_counter() - started

@@ -107,6 +107,47 @@ class DayPlan:
         return int(self.sizes.sum())
 
 
+class _Overlay:
+    """The overlay rows of a day, handed out by time.
+
+    Args:
+        frames: Typed frames in order of time.
+        start: First instant of the day, UTC microseconds.
+        end: Instant at which the day is over.
+        where: Generator and day, for errors.
+    """
+
+    def __init__(self, frames: Iterator[pl.DataFrame], start: int, end: int, where: str) -> None:
+        self._frames, self._held = frames, pl.DataFrame()
+        self._last, self._end, self._where = start, end, where
+
+    def before(self, edge: int) -> list[pl.DataFrame]:
+        """Return what is left before an instant, in order; instants must not go back from call to call."""
+        found = []
+        while (held := self._next()) is not None:
+            cut = int(held["timestamp"].to_physical().search_sorted(edge))
+            if cut:
+                found.append(held.head(cut))
+            self._held = held.slice(cut)
+            if self._held.height:
+                break
+        return found
+
+    def _next(self) -> pl.DataFrame | None:
+        """Return the frame at hand, or the next one that has rows."""
+        while self._held.is_empty():
+            frame = next(self._frames, None)
+            if frame is None:
+                return None
+            if frame.is_empty():
+                continue
+            times = frame["timestamp"].to_physical()
+            if not times.is_sorted() or times[0] < self._last or times[-1] >= self._end:
+                raise CalendarError(f"{self._where}: overlay rows lie outside the day or are not in order of time")
+            self._last, self._held = int(times[-1]), frame
+        return self._held
+
+
 class BaseGenerator(ABC, Generic[ConfigT]):
     """A generator of one domain's event table and the dimensions and labels that belong to it.
 
@@ -189,6 +230,15 @@ class BaseGenerator(ABC, Generic[ConfigT]):
         order.
         """
         return None
+
+    def overlay_frames(self, day: date) -> Iterator[pl.DataFrame]:
+        """Yield the rows of `overlay` in order of time.
+
+        A generator with many such rows makes them here, some at a time, so that a day of any size fits into memory.
+        """
+        extra = self.overlay(day)
+        if extra is not None:
+            yield extra if extra["timestamp"].is_sorted() else extra.sort("timestamp", maintain_order=True)
 
     def vocabularies(self) -> Mapping[str, tuple[str, ...]]:
         """Return the texts of columns declared with ``vocabulary=True``: scanned once a seed, part of fingerprints."""
@@ -389,17 +439,14 @@ class BaseGenerator(ABC, Generic[ConfigT]):
     def _slices(self, day: date) -> Iterator[pl.DataFrame]:
         plan = self.plan(day)
         edges = plan.arrivals.edges(len(plan.sizes))
-        extra = self._overlay(day, edges)
+        frames = map(self._typed, self.overlay_frames(day))
+        extra = _Overlay(frames, int(edges[0]), int(edges[-1]), f"{self.name}, {day}")
         record = 0
         for number in range(len(plan.sizes)):
             frame = self._drawn(plan, number)
-            if extra is not None:
-                inside = extra.filter(
-                    (pl.col("timestamp").to_physical() >= edges[number])
-                    & (pl.col("timestamp").to_physical() < edges[number + 1])
-                )
-                if inside.height:
-                    frame = pl.concat([frame, inside]).sort("timestamp", maintain_order=True)
+            inside = extra.before(int(edges[number + 1]))
+            if inside:
+                frame = pl.concat([frame, *inside]).sort("timestamp", maintain_order=True)
             yield self._finished(frame, day, record)
             record += frame.height
 
@@ -444,16 +491,6 @@ class BaseGenerator(ABC, Generic[ConfigT]):
                 column = column.cast(dtype)
             casts.append(column)
         return casts
-
-    def _overlay(self, day: date, edges: NDArray[np.int64]) -> pl.DataFrame | None:
-        extra = self.overlay(day)
-        if extra is None or extra.is_empty():
-            return None
-        extra = self._typed(extra)
-        times = extra["timestamp"].to_physical()
-        if times.min() < edges[0] or times.max() >= edges[-1]:
-            raise CalendarError(f"{self.name}: overlay rows of {day} lie outside the day")
-        return extra.sort("timestamp", maintain_order=True)
 
     def _finished(self, frame: pl.DataFrame, day: date, first: int) -> pl.DataFrame:
         for name, column in (("record_id", self._record_ids), ("generator", self._generator_names)):

@@ -366,7 +366,7 @@ def _run_replay(request: Any, store: ParquetLake, sink: Any, paused: bool) -> No
     except engine.SinkError as error:
         if isinstance(error, engine.SinkClosed):
             close_stdout()
-        if error.report is not None and error.report.emitted:
+        elif error.report is not None and error.report.emitted:
             say(error.report.line())
         say(f"simtom: {error}")
         raise typer.Exit(FAILED) from None

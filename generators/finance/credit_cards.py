@@ -23,11 +23,14 @@ from generators.finance.genuine import Genuine, Settings, contactless_in
 from generators.finance.merchants import Merchants
 from generators.finance.recurring import Subscriptions
 from generators.finance.regimes import Regimes
-from generators.finance.sales import Renderer
+from generators.finance.sales import Renderer, Sales
 from generators.intraday import IntradayProfile, day_bounds
 from generators.randomness import F64
 from generators.registry import register_generator
 from generators.volume import VolumeModel, VolumeTables
+
+OVERLAY_ROWS = 65_536
+"""Rows of the overlay that are rendered at a time."""
 
 CP_HOURS = (
     0.006, 0.004, 0.003, 0.0025, 0.004, 0.0099, 0.0218, 0.0387, 0.0496, 0.0536, 0.0596, 0.0695,
@@ -218,17 +221,26 @@ class CreditCardsGenerator(BaseGenerator[CreditCardsConfig]):
 
     def overlay(self, day: date) -> pl.DataFrame | None:
         """Return the recurring payments of a day, its fraud, and visits at terminals that copied the card."""
+        frames = list(self.overlay_frames(day))
+        return pl.concat(frames) if frames else None
+
+    def overlay_frames(self, day: date) -> Iterator[pl.DataFrame]:
+        """Yield the rows of `overlay` in order of time."""
         start, end = day_bounds(day, self.config.timezone)
         if start == end:
-            return None
+            return
+        sales = self._overlay_sales(day, start, end)
+        for first in range(0, len(sales), OVERLAY_ROWS):
+            yield self.renderer.frame(sales.rows(first, first + OVERLAY_ROWS), day, with_time=True)
+
+    def _overlay_sales(self, day: date, start: int, end: int) -> Sales:
         cumulative = {
             code: self._arrivals(self.processes[2 * number + 1].intraday, start, end)
             for number, (code, _) in enumerate(self.config.residents)
         }
         reissues = self.compromises.reissues(day.year)
         recurring = self.subscriptions.sales(day, cumulative, reissues)
-        sales = recurring.joined(self.fraud_rows.sales(day)).joined(self.fraud_rows.visits(day))
-        return self.renderer.frame(sales.in_order(), day, with_time=True)
+        return recurring.joined(self.fraud_rows.sales(day), self.fraud_rows.visits(day)).in_order()
 
     def _arrivals(self, profile: IntradayProfile, start: int, end: int) -> tuple[F64, F64]:
         if self.config.arrival_pattern in (ArrivalPattern.uniform, ArrivalPattern.poisson):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -103,11 +103,26 @@ class Sales:
             value.take(order) if isinstance(value, Customers | Homes) else value[..., order] for value in self._values()
         )
 
-    def joined(self, other: Sales) -> Sales:
+    def __len__(self) -> int:
+        return len(self.timestamp)
+
+    def rows(self, first: int, last: int) -> Sales:
+        """Return the rows [first, last), without copying where that is possible."""
+        part = slice(first, last)
+        return self._made(
+            value.take(np.arange(first, min(last, len(self))))
+            if isinstance(value, Customers | Homes)
+            else value[..., part]
+            for value in self._values()
+        )
+
+    def joined(self, *others: Sales) -> Sales:
         """Return these rows and others after them."""
         return self._made(
-            one.joined(two) if isinstance(one, Customers | Homes) else np.concatenate([one, two], axis=-1)
-            for one, two in zip(self._values(), other._values(), strict=True)
+            reduce(type(parts[0]).joined, parts)
+            if isinstance(parts[0], Customers | Homes)
+            else np.concatenate(parts, axis=-1)
+            for parts in zip(self._values(), *(other._values() for other in others), strict=True)
         )
 
     def _values(self) -> Iterator[Any]:

@@ -21,7 +21,7 @@ from simtom_pipelines.replay.answer_key import AnswerKey
 from simtom_pipelines.replay.clock import Clock, MonotonicClock
 from simtom_pipelines.replay.control import ReplayControl
 from simtom_pipelines.replay.cursor import Cursor
-from simtom_pipelines.replay.errors import ReplayError
+from simtom_pipelines.replay.errors import CursorError, ReplayError
 from simtom_pipelines.replay.feed import Feed
 from simtom_pipelines.replay.pacer import Pacer
 from simtom_pipelines.replay.reader import Lake
@@ -125,7 +125,10 @@ def replay_source(
         found = None if cursor is None else cursors.load(cursor)
         if found is not None and cursor is not None:
             cursors.check(found, source.identity, cursor)
-            source.check(found.position)
+            try:
+                source.check(found.position)
+            except CursorError as error:
+                raise CursorError(f"cursor {cursor}: {error}") from None
         beginning = Cursor(source.identity, begin()) if found is None else found
         resumed = beginning.finished or beginning.position.arrived > 0
         statistics = Statistics(pacing.compression, pacing.late_after, resumed)

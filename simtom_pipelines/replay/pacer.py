@@ -89,7 +89,7 @@ class Pacer:
         before = self.clock.now()
         while not self._ended():
             chunk = feed.get()
-            if chunk is None:
+            if chunk is None or not len(chunk):  # nothing yet: a source may be silent for long
                 if feed.exhausted:
                     return
                 self._obey()
