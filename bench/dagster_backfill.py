@@ -38,21 +38,26 @@ def finish(running: Services, backfill: str) -> None:
         raise SystemExit(f"the backfill ended as {status}")
 
 
-def run(folder: Path, first: date, last: date, tables: Sequence[str]) -> None:
+def run(folder: Path, first: date, last: date, tables: Sequence[str], kill: bool) -> None:
     """Backfill, kill, backfill again, and check what is there."""
     keys = [(first + timedelta(number)).isoformat() for number in range((last - first).days + 1)]
     lake, assets = folder / "lake", [table.split("/") for table in tables]
     with services(folder, (PROJECT / "datasets.yaml").read_text()) as running:
-        began = time.perf_counter()
-        running.launch(assets[0], keys, *assets[1:])
-        wait(lambda: len(stored(lake, tables[0])) >= KILL_AT * len(keys), SLOWEST_SECONDS, "a part is stored")
-        running.kill()
-        kept = {table: stored(lake, table) for table in tables}
-        print(f"killed after {time.perf_counter() - began:.0f} s with {len(kept[tables[0]]):,} of {len(keys):,} stored")
-        running.start()
+        kept: dict[str, Inodes] = {table: {} for table in tables}
+        if kill:
+            began = time.perf_counter()
+            running.launch(assets[0], keys, *assets[1:])
+            wait(lambda: len(stored(lake, tables[0])) >= KILL_AT * len(keys), SLOWEST_SECONDS, "a part is stored")
+            running.kill()
+            kept = {table: stored(lake, table) for table in tables}
+            there = len(kept[tables[0]])
+            print(
+                f"killed after {time.perf_counter() - began:.0f} s with {there:,} of {len(keys):,} stored", flush=True
+            )
+            running.start()
         began = time.perf_counter()
         finish(running, running.launch(assets[0], keys, *assets[1:]))
-        print(f"launched again and complete after {time.perf_counter() - began:.0f} s")
+        print(f"launched and complete after {time.perf_counter() - began:.0f} s", flush=True)
     for table in tables:
         after = stored(lake, table)
         days = [day.isoformat() for day in ParquetLake(str(lake)).days(*table.split("/"))]
@@ -73,14 +78,15 @@ def main() -> None:
     parser.add_argument("first", type=date.fromisoformat)
     parser.add_argument("last", type=date.fromisoformat)
     parser.add_argument("tables", nargs="+", help="dataset/table, all with the same start date")
+    parser.add_argument("--no-kill", action="store_true", help="let the first backfill run to its end")
     parser.add_argument("--keep", type=Path, help="work in this folder and leave it")
     given = parser.parse_args()
     if given.keep is not None:
         given.keep.mkdir(parents=True, exist_ok=True)
-        run(given.keep, given.first, given.last, given.tables)
+        run(given.keep, given.first, given.last, given.tables, not given.no_kill)
         return
     with tempfile.TemporaryDirectory() as folder:
-        run(Path(folder), given.first, given.last, given.tables)
+        run(Path(folder), given.first, given.last, given.tables, not given.no_kill)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from simtom_pipelines.console import FAILED, INTERRUPTED, close_stdout, say
 
 if TYPE_CHECKING:
     from simtom_pipelines.replay.live import LiveSource
+    from simtom_pipelines.replay.sinks import Sink
     from simtom_pipelines.replay.statistics import ReplayReport
     from simtom_pipelines.settings import Settings
 
@@ -45,10 +46,22 @@ def stream(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A config field; the value is read as YAML.")
     ] = None,
     cursor: Annotated[Path | None, typer.Option(help="File to resume from and keep current.")] = None,
-    output: Annotated[str, typer.Option(help="NDJSON file, or - for stdout.")] = "-",
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "--to",
+            help="Where to: - for stdout, a file, kafka://, redis://, nats://, http://; see docs/sinks.",
+        ),
+    ] = "-",
+    sink_options: Annotated[
+        list[str] | None,
+        typer.Option("--sink-option", metavar="KEY=VALUE", help="An option of the sink; repeatable."),
+    ] = None,
 ) -> None:
     """Make today's rows as today would have them and deliver them as they fall due."""
     from generators import StreamRequest
+    from simtom_pipelines import replay as engine
     from simtom_pipelines.cli import _datasets, _fields, _load_settings
     from simtom_pipelines.datasets import find_table
     from simtom_pipelines.replay.clock import MonotonicClock
@@ -73,17 +86,18 @@ def stream(
         request,
         now=EPOCH + timedelta(microseconds=MonotonicClock().wall()),
     )
-    _run(source, output, cursor)
+    options = engine.parse_sink_options(sink_options or [])
+    zone = str(options.pop("zone", spec.config.timezone))
+    _run(source, engine.open_sink(output, zone=zone, **options), cursor)
 
 
-def _run(source: LiveSource, output: str, cursor: Path | None) -> None:
+def _run(source: LiveSource, sink: Sink, cursor: Path | None) -> None:
     import threading
 
     from simtom_pipelines import replay as engine
     from simtom_pipelines.replay.following import Following
 
     stop = threading.Event()
-    sink = engine.StdoutSink() if output == "-" else engine.FileSink(output)
 
     def tell(report: ReplayReport) -> None:
         # At a rate, the engine's schedule is one second a record: what it calls compression is the rate.
@@ -100,8 +114,11 @@ def _run(source: LiveSource, output: str, cursor: Path | None) -> None:
                 stop=stop,
                 owns_process=True,
             )
-    except engine.SinkClosed as error:
-        close_stdout()
+    except engine.SinkError as error:
+        if isinstance(error, engine.SinkClosed):
+            close_stdout()
+        elif error.report is not None and error.report.emitted:
+            tell(error.report)
         say(f"simtom: {error}")
         raise typer.Exit(FAILED) from None
     tell(report)
