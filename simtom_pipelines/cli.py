@@ -14,6 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from simtom_pipelines.cli_options import (
+    CursorOption,
+    FieldOptions,
+    SeedOption,
+    SinkOptions,
+    TargetOption,
+    VolumeOption,
+)
 from simtom_pipelines.cli_service import add_commands
 from simtom_pipelines.console import FAILED, INTERRUPTED, close_stdout, counting, interruptible, plural, run, say
 
@@ -138,11 +146,9 @@ def generate(
     name: Annotated[str, typer.Argument(help="Generator, dataset or dataset/table.")],
     start: Start,
     end: End,
-    seed: Annotated[int | None, typer.Option(help="Seed of every draw.")] = None,
-    base_daily_volume: Annotated[int | None, typer.Option(help="Rows on an ordinary day.")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A config field; the value is read as YAML.")
-    ] = None,
+    seed: SeedOption = None,
+    base_daily_volume: VolumeOption = None,
+    settings: FieldOptions = None,
     output: Annotated[str | None, typer.Option(help="Root of the lake; default: SIMTOM_LAKE or ./lake.")] = None,
     if_exists: Annotated[IfExistsOption, typer.Option(help="What to do with other data.")] = IfExistsOption.error,
 ) -> None:
@@ -289,19 +295,9 @@ def replay(
     fault_delay: Annotated[str, typer.Option(help="Longest delay of late and duplicate, event time.")] = "10m",
     answer_key: Annotated[Path | None, typer.Option(help="File that lists every injected fault.")] = None,
     # where to
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output",
-            "--to",
-            help="Where to: - for stdout, a file, kafka://, redis://, nats://, http://; see docs/sinks.",
-        ),
-    ] = "-",
-    sink_options: Annotated[
-        list[str] | None,
-        typer.Option("--sink-option", metavar="KEY=VALUE", help="An option of the sink; repeatable."),
-    ] = None,
-    cursor: Annotated[Path | None, typer.Option(help="File to resume from and keep current.")] = None,
+    output: TargetOption = "-",
+    sink_options: SinkOptions = None,
+    cursor: CursorOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be replayed, and stop.")] = False,
     lake: LakeOption = None,
 ) -> None:

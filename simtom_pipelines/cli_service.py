@@ -10,6 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from simtom_pipelines.cli_options import (
+    CursorOption,
+    FieldOptions,
+    SeedOption,
+    SinkOptions,
+    TargetOption,
+    VolumeOption,
+)
 from simtom_pipelines.console import FAILED, INTERRUPTED, close_stdout, say
 
 if TYPE_CHECKING:
@@ -40,24 +48,12 @@ def stream(
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day; default: the rows from now on.")
     ] = None,
     end: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day, inclusive.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of every draw.")] = None,
-    base_daily_volume: Annotated[int | None, typer.Option(help="Rows on an ordinary day.")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A config field; the value is read as YAML.")
-    ] = None,
-    cursor: Annotated[Path | None, typer.Option(help="File to resume from and keep current.")] = None,
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output",
-            "--to",
-            help="Where to: - for stdout, a file, kafka://, redis://, nats://, http://; see docs/sinks.",
-        ),
-    ] = "-",
-    sink_options: Annotated[
-        list[str] | None,
-        typer.Option("--sink-option", metavar="KEY=VALUE", help="An option of the sink; repeatable."),
-    ] = None,
+    seed: SeedOption = None,
+    base_daily_volume: VolumeOption = None,
+    settings: FieldOptions = None,
+    cursor: CursorOption = None,
+    output: TargetOption = "-",
+    sink_options: SinkOptions = None,
 ) -> None:
     """Make today's rows as today would have them and deliver them as they fall due."""
     from generators import StreamRequest
