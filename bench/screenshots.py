@@ -21,7 +21,7 @@ from simtom_pipelines.instance import PROJECT
 from tests.simtom_pipelines.daemons import services
 
 WIDTH, HEIGHT = 1600, 900
-SETTLE_SECONDS = 6.0
+SETTLE_SECONDS = 8.0
 """The UI polls: a page is looked at once its numbers are there."""
 
 FLAGS = (

@@ -18,6 +18,7 @@ from generators.config import GeneratorConfig, LabelMode
 from generators.errors import CalendarError, DataError, UnknownNameError
 from generators.intraday import BIN_MINUTES, DayArrivals, IntradayProfile
 from generators.labels import EVENT_DAY, LAG, OutcomeStore
+from generators.overlays import OverlayRows
 from generators.randomness import stream
 from generators.schema import Column, TableSchema
 from generators.streaming import AsyncClock, LoopClock, StreamRequest, live, records
@@ -105,47 +106,6 @@ class DayPlan:
     def rows(self) -> int:
         """Rows drawn on the day, overlay rows not among them."""
         return int(self.sizes.sum())
-
-
-class _Overlay:
-    """The overlay rows of a day, handed out by time.
-
-    Args:
-        frames: Typed frames in order of time.
-        start: First instant of the day, UTC microseconds.
-        end: Instant at which the day is over.
-        where: Generator and day, for errors.
-    """
-
-    def __init__(self, frames: Iterator[pl.DataFrame], start: int, end: int, where: str) -> None:
-        self._frames, self._held = frames, pl.DataFrame()
-        self._last, self._end, self._where = start, end, where
-
-    def before(self, edge: int) -> list[pl.DataFrame]:
-        """Return what is left before an instant, in order; instants must not go back from call to call."""
-        found = []
-        while (held := self._next()) is not None:
-            cut = int(held["timestamp"].to_physical().search_sorted(edge))
-            if cut:
-                found.append(held.head(cut))
-            self._held = held.slice(cut)
-            if self._held.height:
-                break
-        return found
-
-    def _next(self) -> pl.DataFrame | None:
-        """Return the frame at hand, or the next one that has rows."""
-        while self._held.is_empty():
-            frame = next(self._frames, None)
-            if frame is None:
-                return None
-            if frame.is_empty():
-                continue
-            times = frame["timestamp"].to_physical()
-            if not times.is_sorted() or times[0] < self._last or times[-1] >= self._end:
-                raise CalendarError(f"{self._where}: overlay rows lie outside the day or are not in order of time")
-            self._last, self._held = int(times[-1]), frame
-        return self._held
 
 
 class BaseGenerator(ABC, Generic[ConfigT]):
@@ -440,7 +400,7 @@ class BaseGenerator(ABC, Generic[ConfigT]):
         plan = self.plan(day)
         edges = plan.arrivals.edges(len(plan.sizes))
         frames = map(self._typed, self.overlay_frames(day))
-        extra = _Overlay(frames, int(edges[0]), int(edges[-1]), f"{self.name}, {day}")
+        extra = OverlayRows(frames, int(edges[0]), int(edges[-1]), f"{self.name}, {day}")
         record = 0
         for number in range(len(plan.sizes)):
             frame = self._drawn(plan, number)

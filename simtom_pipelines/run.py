@@ -51,12 +51,14 @@ def materialize_range(
         daily = table.kind != "dimension"
         if daily:
             _check_partitions(daily_partitions(spec), spec, days)
+        # What compares tables is looked at once, with the dimension that the other tables name.
+        checks = [] if daily else list(defs.asset_checks or ())
         tags = {START_TAG: days[0].isoformat(), END_TAG: days[-1].isoformat()} if daily else {}
         try:
             with watching(lambda _: advance()):
                 result = dg.materialize(
-                    [asset for asset in defs.assets or () if isinstance(asset, dg.AssetsDefinition)],
-                    selection=[dg.AssetKey([spec.name, table.name])],
+                    [asset for asset in (*(defs.assets or ()), *checks) if isinstance(asset, dg.AssetsDefinition)],
+                    selection=dg.AssetSelection.assets(dg.AssetKey([spec.name, table.name])),
                     instance=instance,
                     resources=dict(defs.resources or {}),
                     run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
