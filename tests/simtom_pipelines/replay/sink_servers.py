@@ -198,7 +198,7 @@ while time.monotonic() < last + (30.0 if len(lines) < wanted else 0.5):
         lines.append(json.dumps([message.partition(), message.offset(), (message.key() or b"").decode(),
                                  message.timestamp(), message.value().decode(), last]))
 consumer.close()
-print("\\n".join(lines))
+sys.stdout.writelines(line + "\\n" for line in lines)
 """
 
 
