@@ -10,7 +10,6 @@ right afterwards.
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -23,7 +22,9 @@ from simtom_pipelines.replay.control import ReplayControl
 from simtom_pipelines.replay.cursor import Cursor
 from simtom_pipelines.replay.errors import CursorError, ReplayError
 from simtom_pipelines.replay.feed import Feed
+from simtom_pipelines.replay.keeper import CursorKeeper
 from simtom_pipelines.replay.pacer import Pacer
+from simtom_pipelines.replay.promptness import interpreter_at_hand, short_slice
 from simtom_pipelines.replay.reader import Lake
 from simtom_pipelines.replay.request import ReplayRequest
 from simtom_pipelines.replay.sinks.base import Sink
@@ -34,7 +35,6 @@ from simtom_pipelines.replay.timeline import Pacing
 from simtom_pipelines.replay.tracker import Tracker
 
 PROGRESS_SECONDS = 1.0
-_SWITCH_SECONDS = 0.0005
 
 Progress = Callable[[ReplayReport], None]
 
@@ -60,8 +60,7 @@ def replay(
         control: Pauses, steps, seeks and sets the speed while it runs.
         on_progress: Called about once a second, and at the end.
         stop: Set it, from a signal handler or another thread, to end after the record at hand.
-        owns_process: Shorten the interpreter's switch interval meanwhile, which halves the lateness. Only for a process
-            that does nothing else.
+        owns_process: Set the interpreter up for promptness meanwhile. Only for a process that does nothing else.
 
     Raises:
         ReplayError: See its subclasses; `error.report` tells what was done. The cursor was saved.
@@ -110,7 +109,7 @@ def replay_source(
         control: Pauses, steps, seeks and sets the speed while it runs.
         on_progress: Called about once a second, and at the end.
         stop: Set it to end after the record at hand.
-        owns_process: Shorten the interpreter's switch interval meanwhile.
+        owns_process: Set the interpreter up for promptness meanwhile.
 
     Raises:
         ReplayError: See its subclasses; `error.report` tells what was done. The cursor was saved.
@@ -135,11 +134,14 @@ def replay_source(
         run = _Run(source, sink, pacing, clock, stop, control, on_progress, cursor, beginning, statistics)
         if beginning.finished:
             return run.report(finished=True)
-        run.save(beginning, durable=False)  # a cursor that cannot be written shows before anything is emitted
+        if cursor is not None:  # one that cannot be written shows before anything is emitted
+            cursors.save(cursor, beginning, durable=False)
         with ExitStack() as stack:
             if answer_key is not None:
                 run.key = stack.enter_context(AnswerKey(answer_key, beginning.position.arrived))
-            stack.enter_context(_switch_interval(owns_process))
+            if owns_process:
+                stack.enter_context(interpreter_at_hand())
+            stack.enter_context(short_slice())
             return run.execute()
     finally:
         if control is not None:
@@ -166,7 +168,8 @@ class _Run:
         self.control, self.on_progress, self.path = control, on_progress, path
         self.statistics, self.tracker = statistics, Tracker(beginning.position)
         self.key: AnswerKey | None = None
-        self._beginning, self._saved = beginning, beginning
+        self._beginning = beginning
+        self._keeper: CursorKeeper | None = None
         self._next_progress = float("-inf")
 
     def execute(self) -> ReplayReport:
@@ -178,13 +181,14 @@ class _Run:
         exhausted, position = False, self._beginning.position
         try:
             self.sink.open(self.stop)
-            while not exhausted and not self.stop.is_set():
-                with Feed(self.source.chunks(position)) as feed:
-                    pacer.run(feed, position)
-                if pacer.sought is None:
-                    exhausted = feed.exhausted
-                    break
-                position = pacer.sought
+            with self._kept():
+                while not exhausted and not self.stop.is_set():
+                    with Feed(self.source.chunks(position)) as feed:
+                        pacer.run(feed, position)
+                    if pacer.sought is None:
+                        exhausted = feed.exhausted
+                        break
+                    position = pacer.sought
             self._finish(exhausted)
         except BaseException as error:
             with suppress(ReplayError):
@@ -212,12 +216,14 @@ class _Run:
             self.key.write(lines)
 
     def housekeeping(self, now: float) -> None:
-        """Save the cursor, and report progress once a second."""
-        if self.path is None:
+        """Have the cursor saved, and report progress once a second."""
+        if self._keeper is None:
             self.tracker.position(self.tracker.total)  # nobody asks, but the list must not grow
         else:
             self.sink.poll()
-            self.save(self._reached(finished=False), durable=False)
+            reached = self._reached(finished=False)
+            self._flush_key()
+            self._keeper.keep(reached)
         if self.control is not None:
             self.report()
         if self.on_progress is not None and now >= self._next_progress:
@@ -225,13 +231,19 @@ class _Run:
                 self.on_progress(self.report())
             self._next_progress = now + PROGRESS_SECONDS
 
-    def save(self, cursor: Cursor, *, durable: bool) -> None:
-        """Write the cursor where one is asked for and it moved, after the answer key."""
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        """Keep the cursor file current inside the block, where one is asked for."""
+        if self.path is None:
+            yield
+            return
+        with CursorKeeper(self.path, self._beginning) as self._keeper:
+            yield
+
+    def _flush_key(self) -> None:
+        """Hand the answer key to the system, so that no cursor is ahead of it."""
         if self.key is not None:
             self.key.flush()
-        if self.path is not None and (durable or cursor != self._saved or not self.path.exists()):
-            cursors.save(self.path, cursor, durable=durable)
-            self._saved = cursor
 
     def _reached(self, finished: bool) -> Cursor:
         return Cursor(self._beginning.identity, self.tracker.position(self.sink.acked()), finished)
@@ -241,15 +253,6 @@ class _Run:
             self.sink.flush()
         finally:
             done = finished and self.sink.acked() == self.tracker.total
-            self.save(self._reached(done), durable=True)
-
-
-@contextmanager
-def _switch_interval(owned: bool) -> Iterator[None]:
-    before = sys.getswitchinterval()
-    if owned:
-        sys.setswitchinterval(_SWITCH_SECONDS)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
+            self._flush_key()
+            if self.path is not None:
+                cursors.save(self.path, self._reached(done), durable=True)
