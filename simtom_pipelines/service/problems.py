@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import structlog
 from fastapi import FastAPI, Request
@@ -42,8 +42,9 @@ class Problem(HTTPException):
 
 
 def refuse(field: str, text: str, given: object = None, *, where: str = "body") -> RequestValidationError:
-    """Return the 422 of one field."""
-    return RequestValidationError([{"type": "value_error", "loc": (where, field), "msg": text, "input": given}])
+    """Return the 422 of one field; a field of a field is named with a dot."""
+    at = (where, *field.split("."))
+    return RequestValidationError([{"type": "value_error", "loc": at, "msg": text, "input": given}])
 
 
 def validated(model: type[ModelT], fields: Mapping[str, Any], *, where: str = "body") -> ModelT:
@@ -62,8 +63,17 @@ def _located(error: ValidationError, model: type[BaseModel], where: str) -> Iter
     for item in error.errors(include_url=False, include_context=False):
         found = {**item, "loc": (where, *item["loc"])}
         if item["type"] == "extra_forbidden":
-            found["msg"] = f"unknown field; known: {', '.join(model.model_fields)}"
+            found["msg"] = f"unknown field; known: {', '.join(_fields_at(model, item['loc'][:-1]))}"
         yield found
+
+
+def _fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> Iterable[str]:
+    """Return the fields of the model that is found along the names of a path."""
+    for name in path:
+        field = model.model_fields.get(str(name))
+        nested = () if field is None else (field.annotation, *get_args(field.annotation))
+        model = next((kind for kind in nested if isinstance(kind, type) and issubclass(kind, BaseModel)), model)
+    return model.model_fields
 
 
 async def json_object(request: Request) -> dict[str, Any]:

@@ -82,20 +82,20 @@ def _inside(field: str, value: float | None, least: float, most: int, variable: 
 
 def body_schema() -> dict[str, Any]:
     """Return the JSON schema of a stream's body: delivery, the fields every config has, and room for the others."""
-    delivery = StreamRequest.model_json_schema(ref_template="#/components/schemas/{model}")
-    config = GeneratorConfig.model_json_schema(ref_template="#/components/schemas/{model}")
+    delivery = inlined(StreamRequest.model_json_schema())["properties"]
+    config = inlined(GeneratorConfig.model_json_schema())["properties"]
     return {
         "title": "StreamBody",
         "description": "How the rows are delivered, and any field of the generator's config beside it "
         "(GET /generators/{name}/schema lists them).",
         "type": "object",
-        "properties": {**_flat(delivery), **_flat(config)},
+        "properties": {**delivery, **config},
         "additionalProperties": True,
     }
 
 
-def _flat(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema's properties with the definitions they refer to put in place."""
+def inlined(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a JSON schema with the definitions it refers to put in place."""
     definitions = schema.get("$defs", {})
 
     def placed(node: Any) -> Any:
@@ -103,10 +103,10 @@ def _flat(schema: dict[str, Any]) -> dict[str, Any]:
             if "$ref" in node:
                 name = node["$ref"].rpartition("/")[2]
                 return placed({**definitions[name], **{k: v for k, v in node.items() if k != "$ref"}})
-            return {key: placed(value) for key, value in node.items()}
+            return {key: placed(value) for key, value in node.items() if key != "$defs"}
         return [placed(item) for item in node] if isinstance(node, list) else node
 
-    found: dict[str, Any] = placed(schema["properties"])
+    found: dict[str, Any] = placed(schema)
     return found
 
 

@@ -22,6 +22,7 @@ from simtom_pipelines.replay import (
     parse_faults,
     replay,
 )
+from tests.simtom_pipelines.replay.answers import restored
 from tests.simtom_pipelines.replay.folder import FIRST, FolderLake, ListSink, ScriptClock, days_from, even, frame
 
 EVERY = Faults(late=0.06, duplicate=0.05, out_of_order=0.07, corrupt=0.04, seed=11, delay=1_800.0)
@@ -66,24 +67,6 @@ def run(lake: FolderLake, key: Path | None = None, **options: object) -> Lines:
 
 def entries(key: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in key.read_bytes().splitlines()]
-
-
-def restored(arrived: list[bytes], key: list[dict[str, Any]]) -> list[bytes]:
-    """Undo the faults by what the key says: this is all that a consumer's test needs."""
-    placed: dict[int, bytes] = {}
-    elsewhere: set[int] = set()
-    for entry in key:
-        line = arrived[entry["arrived"]]
-        if entry["fault"] == "corrupt":
-            line = entry["record"].encode() + b"\n"
-        elif entry["fault"] == "duplicate":
-            elsewhere.add(entry["arrived"])
-            continue
-        elsewhere.add(entry["arrived"])
-        placed[entry["stored"]] = line
-    in_place = iter(line for n, line in enumerate(arrived) if n not in elsewhere)
-    total = len(arrived) - sum(entry["fault"] == "duplicate" for entry in key)
-    return [placed[n] if n in placed else next(in_place) for n in range(total)]
 
 
 @pytest.mark.parametrize(
