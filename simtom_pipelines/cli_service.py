@@ -91,23 +91,30 @@ def _run(source: LiveSource, sink: Sink, cursor: Path | None) -> None:
     import threading
 
     from simtom_pipelines import replay as engine
+    from simtom_pipelines.replay import keyboard
     from simtom_pipelines.replay.following import Following
 
     stop = threading.Event()
+    control = engine.ReplayControl(stop=stop)
+
+    def note(text: str) -> None:
+        # At a rate, the engine's schedule is one second a record: what it calls compression is the rate.
+        say(text if source.request.compression is not None else text.replace("compression", "rate"))
 
     def tell(report: ReplayReport) -> None:
-        # At a rate, the engine's schedule is one second a record: what it calls compression is the rate.
-        say(report.line() if source.request.compression is not None else report.line().replace("compression", "rate"))
+        note(report.line())
 
     try:
-        with engine.stop_on_signals(stop):
+        with engine.stop_on_signals(stop), keyboard.keys(control, note) as steered:
+            if steered:
+                say(keyboard.HELP)
             report = engine.replay_source(
                 Following(source, engine.MonotonicClock(), stop),
                 sink,
                 engine.Pacing(compression=source.speed),
                 cursor=cursor,
+                control=control,
                 on_progress=tell if sys.stderr.isatty() else None,
-                stop=stop,
                 owns_process=True,
             )
     except engine.SinkError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse
+from fastapi_offline import FastAPIOffline
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
@@ -61,7 +62,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             streams.stop_all("the service is ending")
             streams.close()
 
-    app = FastAPI(
+    app = FastAPIOffline(  # its /docs loads nothing from elsewhere
+        redoc_url=None,
         title="simtom-pipelines",
         description=DESCRIPTION,
         version=simtom_pipelines.__version__,

@@ -222,6 +222,50 @@ def test_replay_tells_its_progress_on_a_terminal(stored: Path, tmp_path: Path) -
     assert len(shown.splitlines()) >= 2  # a line a second, and the last one
 
 
+@pytest.mark.long
+def test_keys_steer_a_stream(tmp_path: Path) -> None:
+    """A pseudo-terminal of its own, for keys are read in the foreground alone."""
+    spawn = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)"
+    stream = ("stream", "bnpl", "--start", "2024-03-09", "--rate", "200", "--output", "out.ndjson")
+    command = [sys.executable, "-c", spawn, sys.executable, "-m", "simtom_pipelines", *stream]
+    output = tmp_path / "out.ndjson"
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment(tmp_path), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        shown = b""
+
+        def press(key: bytes, until: bytes) -> None:
+            nonlocal shown
+            process.stdin.write(key)  # type: ignore[union-attr]
+            process.stdin.flush()  # type: ignore[union-attr]
+            before, deadline = len(shown), time.monotonic() + GENEROUS
+            while until not in shown[before:] and time.monotonic() < deadline:
+                if select.select([process.stdout], [], [], 0.1)[0]:
+                    shown += os.read(process.stdout.fileno(), 65_536)  # type: ignore[union-attr]
+            assert until in shown[before:], shown
+
+        def lines() -> int:
+            return output.read_bytes().count(b"\n") if output.exists() else 0
+
+        while not lines():
+            press(b"", b" records")  # a line of progress
+        press(b" ", b"paused")
+        standing = lines()
+        press(b"s", b"records")
+        press(b"", b"records")
+        assert lines() == standing + 1
+        press(b" ", b"resumed")
+        press(b"\x1b[A", b"rate 220")
+        while lines() == standing + 1:
+            press(b"", b" records")
+        press(b"\x03", b" records")
+        process.stdin.close()
+        assert process.wait(GENEROUS) == 130
+    assert lines() > standing + 1
+
+
 # -- a replayed day is the stored day ---------------------------------------------------------------------------------
 
 

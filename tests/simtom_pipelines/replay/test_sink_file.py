@@ -188,3 +188,7 @@ def test_wrong_option_is_named(tmp_path: Path, options: dict[str, str], match: s
     with pytest.raises(SinkError, match=match):
         open_sink(f"file:{tmp_path}/out.ndjson", **options)
     assert files(tmp_path) == []
+
+
+def test_device_that_no_disk_is_behind_takes_records() -> None:
+    deliver(FileSink("/dev/null"))

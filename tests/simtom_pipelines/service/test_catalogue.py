@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -124,3 +125,12 @@ def test_openapi_has_examples_and_answers(service: Service) -> None:
     assert stream["requestBody"]["content"]["application/json"]["examples"]
     assert {"200", "404", "422", "429"} <= set(stream["responses"])
     assert "rate_per_second" in stream["requestBody"]["content"]["application/json"]["schema"]["properties"]
+
+
+def test_the_page_of_the_api_loads_nothing_from_elsewhere(service: Service) -> None:
+    page = service.get("/docs").text
+    loaded = re.findall(r"<(?:script|link)[^>]+(?:src|href)=\"([^\"]+)\"", page)
+    assert len(loaded) >= 2
+    for address in loaded:
+        assert address.startswith("/"), address
+        assert service.get(address).status_code == 200
