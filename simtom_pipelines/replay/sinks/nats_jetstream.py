@@ -14,6 +14,7 @@ from simtom_pipelines.replay.sinks.courier import Courier, Retries, Unavailable
 from simtom_pipelines.replay.sinks.extras import Address, missing_extra
 from simtom_pipelines.replay.sinks.options import Options
 from simtom_pipelines.replay.sinks.record import Field
+from simtom_pipelines.replay.sinks.tls import Tls, distrusted
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -37,6 +38,7 @@ def nats_sink(target: str, given: dict[str, object]) -> Courier:
         password=options.text("password"),
         token=options.text("token"),
         credentials=options.text("credentials"),
+        tls=Tls.options(options, address.scheme == "tls", "tls"),
     )
     retries, count = Retries.options(options), options.count("batch", 1_000, most=100_000)
     options.finish()
@@ -58,6 +60,7 @@ class NatsCarrier:
         password: Instead of the address's.
         token: Authentication by token.
         credentials: Path of a credentials file.
+        tls: Files for ``tls://``.
     """
 
     def __init__(
@@ -71,9 +74,11 @@ class NatsCarrier:
         password: str | None,
         token: str | None,
         credentials: str | None,
+        tls: Tls,
     ) -> None:
         try:
             import nats
+            import nats.aio.client
             import nats.errors
             import nats.js.api
             import nats.js.errors
@@ -98,6 +103,7 @@ class NatsCarrier:
             "password": password or address.password,
             "token": token,
             "user_credentials": credentials,
+            "tls": tls.context() if scheme == "tls" else None,
         }
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -161,9 +167,11 @@ class NatsCarrier:
         errors = self._nats.errors
         await self._close()
         self._last_error = ""
+        self._client = self._nats.aio.client.Client()
         try:
-            self._client = await self._nats.connect(**self._arguments)
+            await self._client.connect(**self._arguments)
         except (errors.Error, OSError, TimeoutError, ValueError) as error:
+            await self._close()  # the library leaves the socket of a failed greeting open
             raise self._no_connection(error) from error
         self._inbox = self._client.new_inbox()
         await self._client.subscribe(f"{self._inbox}.*", cb=self._acknowledged)
@@ -173,6 +181,8 @@ class NatsCarrier:
         text = self._last_error or str(error) or type(error).__name__
         if "authorization" in text.lower() or "authentication" in text.lower():
             return SinkError(f"NATS refuses the user, password or token: {text}")
+        if distrusted(error):
+            return SinkError(f"the certificate of the NATS server is not trusted: {error}")
         return Unavailable(f"cannot connect ({text})")
 
     async def _find_stream(self) -> None:

@@ -9,6 +9,7 @@ from simtom_pipelines.replay.sinks.backlog import Batch
 from simtom_pipelines.replay.sinks.courier import Courier, Retries, Unavailable
 from simtom_pipelines.replay.sinks.extras import Address, missing_extra
 from simtom_pipelines.replay.sinks.options import Options
+from simtom_pipelines.replay.sinks.tls import Tls, distrusted
 
 PORT = 6_379
 _PASSING = "MISCONF", "NOREPLICAS", "LOADING"
@@ -26,6 +27,7 @@ def redis_sink(target: str, given: dict[str, object]) -> Courier:
         database=options.count("db", 0, least=0),
         timeout=options.seconds("timeout", 10.0),
         password=options.text("password"),
+        tls=Tls.options(options, address.scheme == "rediss", "rediss"),
     )
     retries, count = Retries.options(options), options.count("batch", 1_000, most=100_000)
     options.finish()
@@ -45,10 +47,19 @@ class RedisCarrier:
         database: Number of the database.
         timeout: Seconds without an answer after which the server counts as away.
         password: Instead of the address's.
+        tls: Files for ``rediss://``.
     """
 
     def __init__(
-        self, address: Address, *, field: str, maxlen: int, database: int, timeout: float, password: str | None
+        self,
+        address: Address,
+        *,
+        field: str,
+        maxlen: int,
+        database: int,
+        timeout: float,
+        password: str | None,
+        tls: Tls,
     ) -> None:
         try:
             import redis.connection
@@ -68,6 +79,8 @@ class RedisCarrier:
             "socket_connect_timeout": timeout,
             "client_name": "simtom-replay",
         }
+        if address.scheme == "rediss":
+            self._arguments |= {"ssl_ca_certs": tls.ca, "ssl_certfile": tls.cert, "ssl_keyfile": tls.key}
         self._stream = address.path
         trim = ["MAXLEN", "~", str(maxlen)] if maxlen else []
         words = [word.encode() for word in ("XADD", self._stream, *trim, "*", field)]
@@ -91,6 +104,8 @@ class RedisCarrier:
         except errors.AuthenticationError as error:
             raise SinkError(f"Redis refuses the user or password: {error}") from error
         except (errors.ConnectionError, errors.TimeoutError, OSError) as error:
+            if distrusted(error):
+                raise SinkError(f"the certificate of the Redis server is not trusted: {error}") from error
             raise Unavailable(f"cannot connect ({error})") from error
         except errors.ResponseError as error:
             raise self._meaning(error, 0) from error

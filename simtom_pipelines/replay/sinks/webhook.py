@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import ssl
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
@@ -12,6 +13,7 @@ from simtom_pipelines.replay.sinks.backlog import Batch
 from simtom_pipelines.replay.sinks.courier import Courier, Retries, Unavailable
 from simtom_pipelines.replay.sinks.extras import missing_extra
 from simtom_pipelines.replay.sinks.options import Options
+from simtom_pipelines.replay.sinks.tls import Tls, distrusted
 
 LONGEST_RETRY_AFTER = 300.0
 """Seconds: what an endpoint asks for beyond is cut, so that a mistaken header does not end the stream for a day."""
@@ -32,12 +34,21 @@ def webhook_sink(target: str, given: dict[str, object]) -> Courier:
         headers=headers,
         timeout=options.seconds("timeout", 10.0),
         compress=options.flag("gzip", False),
-        verify=options.flag("verify", True),
+        verify=_verification(options, target),
     )
     retries, count = Retries.options(options), options.count("batch", 1_000, most=100_000)
     size, linger = options.size("batch_bytes", 4_000_000), options.seconds("linger", 0.05, least=0.0, most=60.0)
     options.finish()
     return Courier(carrier.plain, carrier, retries, count=count, size=size or 1, linger=linger)
+
+
+def _verification(options: Options, target: str) -> ssl.SSLContext | bool:
+    verify, tls = options.flag("verify", True), Tls.options(options, target.startswith("https:"), "https")
+    if tls == Tls():
+        return verify
+    if not verify:
+        raise SinkError("webhook sink: verify=false checks no certificate, so ca, cert and key are not given with it")
+    return tls.context()
 
 
 class WebhookCarrier:
@@ -51,10 +62,12 @@ class WebhookCarrier:
         headers: Further headers.
         timeout: Seconds to connect, and to wait for the next byte.
         compress: Send gzip.
-        verify: Check certificates.
+        verify: How certificates are checked; False: not at all.
     """
 
-    def __init__(self, url: str, *, headers: dict[str, str], timeout: float, compress: bool, verify: bool) -> None:
+    def __init__(
+        self, url: str, *, headers: dict[str, str], timeout: float, compress: bool, verify: ssl.SSLContext | bool
+    ) -> None:
         try:
             import httpx
         except ImportError as error:
@@ -93,7 +106,7 @@ class WebhookCarrier:
                     if len(answer) > _READ:
                         break
         except httpx.TransportError as error:
-            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            if distrusted(error):
                 raise SinkError(f"{self.plain}: {error}") from error
             raise Unavailable(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__) from error
         except httpx.DecodingError as error:

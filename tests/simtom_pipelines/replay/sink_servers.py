@@ -102,9 +102,9 @@ def own_redis(folder: Path) -> Iterator[OwnServer]:
 
 
 @contextmanager
-def own_nats(folder: Path) -> Iterator[OwnServer]:
+def own_nats(folder: Path, *more: str) -> Iterator[OwnServer]:
     port = free_port()
-    server = OwnServer("nats-server", ["-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(folder)], port)
+    server = OwnServer("nats-server", ["-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(folder), *more], port)
     server.start()
     try:
         yield server
