@@ -35,6 +35,9 @@ from simtom_pipelines.replay.timeline import Pacing
 from simtom_pipelines.replay.tracker import Tracker
 
 PROGRESS_SECONDS = 1.0
+ENCODERS = 2
+"""Chunks encoded side by side when there is no schedule."""
+
 
 Progress = Callable[[ReplayReport], None]
 
@@ -66,7 +69,8 @@ def replay(
         ReplayError: See its subclasses; `error.report` tells what was done. The cursor was saved.
     """
     clock = clock or MonotonicClock()
-    source = StoredSource(request, lake)
+    # With a schedule one encoder keeps up, and a second would take the processor from the pacer.
+    source = StoredSource(request, lake, encoders=ENCODERS if request.pacing.compression is None else 1)
     return replay_source(
         source,
         sink,

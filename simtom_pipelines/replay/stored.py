@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from simtom_pipelines.replay.ahead import side_by_side
 from simtom_pipelines.replay.clock import Clock
 from simtom_pipelines.replay.encoder import chunk_rows, encode, interleave
 from simtom_pipelines.replay.errors import CursorError, MissingDaysError, ReplayError
@@ -59,14 +61,15 @@ class StoredSource:
     Args:
         request: What to replay.
         lake: Where the rows are.
+        encoders: Chunks that are encoded at the same time, each in a thread of its own; 1: in the caller's.
 
     Raises:
         MissingDaysError: Days of the range are not stored, and `allow_missing` is off.
         ReplayError: Nothing is stored, the range is empty, a table has no event times, or a filter does not fit.
     """
 
-    def __init__(self, request: ReplayRequest, lake: Lake) -> None:
-        self.request = request
+    def __init__(self, request: ReplayRequest, lake: Lake, *, encoders: int = 1) -> None:
+        self.request, self._encoders = request, encoders
         self.readers = [TableReader(lake, request, table) for table in request.tables]
         self.begin = min(reader.window.begin for reader in self.readers)
         self.until = max(reader.window.until for reader in self.readers)
@@ -158,6 +161,10 @@ class StoredSource:
         return self.request.chunk_rows or chunk_rows(rate)
 
     def _identified(self, position: Position) -> Iterator[Identified]:
+        return side_by_side(self._encodings(position), self._encoders)
+
+    def _encodings(self, position: Position) -> Generator[Callable[[], Identified], None, None]:
+        """Yield the chunks from the marks of a position on, still to be encoded."""
         period, size = self.until - self.begin, self._rows_at_once()
         cap = _GapCap(self._cap)
         stored, cycle = position.stored, position.cycle
@@ -180,7 +187,8 @@ class StoredSource:
                             (self.readers[n].table, b.day.isoformat(), b.fingerprint) for n, b, _, _ in piece.slices
                         ),
                     )
-                    yield self._encoded(piece, begin, due - cap.cuts(due), cycle * period + position.shift)
+                    shift = cycle * period + position.shift
+                    yield partial(self._encoded, piece, begin, due - cap.cuts(due), shift)
                     stored += len(piece.times)
             if not found and (not first or position == Position(shift=position.shift)):
                 return  # an endless loop over nothing would never come back
