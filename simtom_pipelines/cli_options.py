@@ -24,3 +24,4 @@ SinkOptions = Annotated[
     list[str] | None, typer.Option("--sink-option", metavar="KEY=VALUE", help="An option of the sink; repeatable.")
 ]
 CursorOption = Annotated[Path | None, typer.Option(help="File to resume from and keep current.")]
+LakeOption = Annotated[str | None, typer.Option("--lake", help="Root of the lake; default: SIMTOM_LAKE or ./lake.")]

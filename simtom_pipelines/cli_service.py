@@ -6,10 +6,11 @@ import sys
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from simtom_pipelines.cli_common import config_fields, current_settings, known_datasets, refuse
 from simtom_pipelines.cli_options import (
     CursorOption,
     FieldOptions,
@@ -58,15 +59,14 @@ def stream(
     """Make today's rows as today would have them and deliver them as they fall due."""
     from generators import StreamRequest
     from simtom_pipelines import replay as engine
-    from simtom_pipelines.cli import _datasets, _fields, _load_settings
     from simtom_pipelines.datasets import find_table
     from simtom_pipelines.replay.clock import MonotonicClock
     from simtom_pipelines.replay.live import LiveSource, live_config
     from simtom_pipelines.replay.statistics import EPOCH
 
-    spec, table = find_table(_datasets(_load_settings()), name)
+    spec, table = find_table(known_datasets(current_settings()), name)
     if table.kind != "events":
-        _refuse(f"{spec.name}/{table.name} is a table of {table.kind}; only event tables are streams of their own")
+        refuse(f"{spec.name}/{table.name} is a table of {table.kind}; only event tables are streams of their own")
     request = StreamRequest.create(
         rate_per_second=rate,
         arrival=arrival.value,
@@ -78,7 +78,7 @@ def stream(
     source = LiveSource(
         f"{spec.name}/{table.name}",
         spec.generator,
-        live_config(spec.config, _fields(settings or [], seed, base_daily_volume)),
+        live_config(spec.config, config_fields(settings or [], seed, base_daily_volume)),
         request,
         now=EPOCH + timedelta(microseconds=MonotonicClock().wall()),
     )
@@ -182,13 +182,7 @@ def _settings_with(given: dict[str, Any]) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        _refuse(explain(error, Settings))
-
-
-def _refuse(text: str) -> NoReturn:
-    from generators.errors import ConfigError
-
-    raise ConfigError(text)
+        refuse(explain(error, Settings))
 
 
 def add_commands(app: typer.Typer) -> None:
