@@ -132,7 +132,14 @@ TRANSACTIONS = TableSchema(
         Column("device_is_trusted", pl.Boolean, "Whether the device was first seen more than 30 days ago."),
         Column("payment_provider", pl.Enum(customers.PROVIDERS), "Provider of the payment account."),
         Column("payment_type", pl.Enum(["bnpl_account"]), "Type of payment."),
-        Column("payment_credit_limit", pl.UInt16, "Limit of the account in the quarter.", unit="USD", ge=500, le=5000),
+        Column(
+            "payment_credit_limit",
+            pl.UInt16,
+            "Limit of the account in the quarter; above 5000 under policy_change only.",
+            unit="USD",
+            ge=500,
+            le=customers.HIGHEST_LIMIT,
+        ),
     ),
 )
 
@@ -287,6 +294,8 @@ ACCOUNTS = TableSchema(
         _FROM,
         _TO,
         Column("payment_provider", pl.Enum(customers.PROVIDERS), "Provider."),
-        Column("payment_credit_limit", pl.UInt16, "Limit in this version.", unit="USD", ge=500, le=5000),
+        Column(
+            "payment_credit_limit", pl.UInt16, "Limit in this version.", unit="USD", ge=500, le=customers.HIGHEST_LIMIT
+        ),
     ),
 )

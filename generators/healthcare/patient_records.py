@@ -25,9 +25,10 @@ from generators.healthcare.encounter_columns import EncounterColumns
 from generators.healthcare.hospital import Hospital
 from generators.healthcare.openings import Openings
 from generators.healthcare.patient_config import PatientRecordsConfig
+from generators.healthcare.patient_drift import CLINIC_CLASSES, PatientScenario
 from generators.healthcare.patients import BIRTH_RATE, PATIENT_YEAR_ROWS, YEAR_DAYS, Population
 from generators.healthcare.readmission import KNOWN_AFTER_DAYS
-from generators.healthcare.seasons import SOUTHERN, Season, season
+from generators.healthcare.seasons import SOUTHERN, Season, birth_months, season
 from generators.healthcare.stays import INELIGIBLE, YES
 from generators.healthcare.use_of_care import UseOfCare, use_of_care
 from generators.healthcare.visits import Visits
@@ -62,6 +63,7 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
     def processes(self) -> tuple[Process, ...]:
         """One process a class, in the order of `CLASSES`."""
         config = self.config
+        scenario = self.scenario if config.drift else None
 
         def one(name: str) -> Process:
             volume = VolumeModel.from_config(
@@ -72,6 +74,7 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
                 tables=care_volume.tables(name, config.saturday_clinic, self._southern),
                 share=config.class_shares[name],
                 processes=CLASSES,
+                drift=(lambda day: scenario.volume(name, day_number(day))) if scenario else None,
             )
             hours = IntradayProfile.from_config(
                 config, care_volume.HOURS[name], care_volume.weekday_hours(name), minutes=care_volume.GRID.get(name)
@@ -86,7 +89,10 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
         deaths = stays.EMERGENCY_DEATH_SHARE * BIRTH_RATE / YEAR_DAYS * self.population.slots
         derived = deaths + stays.EMERGENCY_SHARE * self._stays_mean
         means[INPATIENT] = 0.0
-        means[EMERGENCY] *= max(0.0, 1.0 - derived / (self.config.base_daily_volume * self._share(EMERGENCY)))
+        derived /= self.config.base_daily_volume * self._share(EMERGENCY)
+        # Drifts change the visits of the department, not the stays that come through it.
+        factor = self.scenario.volume("emergency", day_number(day))
+        means[EMERGENCY] *= max(0.0, 1.0 - derived / factor)
         return means
 
     def _share(self, cls: int) -> float:
@@ -108,10 +114,17 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
         return tuple(self.config.payer_shares[segment] for segment in payers.SEGMENTS)
 
     @cached_property
+    def scenario(self) -> PatientScenario:
+        """What the config's drifts do on each day."""
+        clinics = sum(self.config.class_shares[name] for name in CLINIC_CLASSES)
+        return PatientScenario(self.config.drift, clinics)
+
+    @cached_property
     def population(self) -> Population:
         """The patients."""
         slots = max(1, round(self.config.base_daily_volume * 365 / PATIENT_YEAR_ROWS))
-        return Population(self.config.seed, self.name, slots, self.payer_shares)
+        births = birth_months(self._southern)
+        return Population(self.config.seed, self.name, slots, self.payer_shares, births, self.scenario)
 
     @cached_property
     def use(self) -> UseOfCare:
@@ -169,7 +182,8 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
 
     def season(self, day: date) -> Season:
         """Return what the date says about disease."""
-        return season(day, self.config.seed, self.name, self._southern, self.config.flu_severity)
+        wave = self.scenario.flu(day_number(day))
+        return season(day, self.config.seed, self.name, self._southern, self.config.flu_severity, wave)
 
     def vocabularies(self) -> Mapping[str, tuple[str, ...]]:
         """Return the texts that no identifier format covers."""
