@@ -7,10 +7,10 @@ hang on that strength alone, so a day under drift is as pure as any other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import ClassVar, Self
+from typing import ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,9 @@ class Preset:
     ramp: int = 0
     lasts: int | None = None
     fade: int = 0
+
+
+DriftT = TypeVar("DriftT", bound="Drift")
 
 
 class Drift(BaseModel):
@@ -86,13 +89,30 @@ class Drift(BaseModel):
         return np.asarray(self.strength * level)
 
 
-def levels(drifts: Sequence[Drift], preset: str, days: NDArray[np.int64]) -> F64:
-    """Return the summed strength of a preset's drifts on (n,) days since 1970-01-01."""
-    found = np.zeros(len(days))
-    for drift in drifts:
-        if drift.preset == preset:
+@dataclass(frozen=True)
+class Scenario(Generic[DriftT]):
+    """The drifts of a config; a generator's subclass says what they do.
+
+    Attributes:
+        drifts: In any order; those of one preset add up.
+    """
+
+    drifts: tuple[DriftT, ...]
+
+    def of(self, preset: str) -> tuple[DriftT, ...]:
+        """Return the drifts of a preset."""
+        return tuple(drift for drift in self.drifts if drift.preset == preset)
+
+    def levels(self, preset: str, days: NDArray[np.int64]) -> F64:
+        """Return the strength of a preset on (n,) days since 1970-01-01: the sum over its drifts."""
+        found = np.zeros(len(days))
+        for drift in self.of(preset):
             found += drift.levels(days)
-    return found
+        return found
+
+    def level(self, preset: str, day: int) -> float:
+        """Return the strength of a preset on a day since 1970-01-01."""
+        return float(self.levels(preset, np.array([day]))[0]) if self.drifts else 0.0
 
 
 def crossings(days: NDArray[np.int64], series: F64, thresholds: F64) -> list[NDArray[np.int64]]:
@@ -115,8 +135,3 @@ def crossings(days: NDArray[np.int64], series: F64, thresholds: F64) -> list[NDA
             place = np.searchsorted(part, thresholds, "right") if rises else np.searchsorted(-part, -thresholds)
             found.append(days[first] + place)
     return found
-
-
-def level(drifts: Sequence[Drift], preset: str, day: int) -> float:
-    """Return the summed strength of a preset's drifts on a day since 1970-01-01."""
-    return float(levels(drifts, preset, np.array([day]))[0]) if drifts else 0.0

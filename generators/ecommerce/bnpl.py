@@ -258,7 +258,7 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
     def _parties(self, batch: Batch) -> tuple[Customers, Devices, Accounts, Products]:
         """Return who buys what on which device and account."""
         slots = self.customers.pool.draw(batch.n, batch.rng("customer_id"))
-        if self.scenario.has("new_segment"):
+        if self.scenario.of("new_segment"):
             slots = self.customers.segment_first(slots, batch.rng("segment"), batch.day)
         who = self.customers.on_day(slots, batch.day)
         device = self.customers.devices(who, lanes(batch, "device_id"), lanes(batch, "other_device"))

@@ -206,7 +206,7 @@ def accounts(base: CustomerBase, _shop: Catalogue, _country: str, start: date, t
 
 def _limit_changes(base: CustomerBase, through: int) -> list[int]:
     """Return the days up to one on which all limits change: none without a drift."""
-    starts = [drift.first for drift in base.scenario.drifts if drift.preset == "policy_change"]
+    starts = [drift.first for drift in base.scenario.of("policy_change")]
     if not starts:
         return []
     days = np.arange(min(starts) - 1, max(through, min(starts)) + 1)

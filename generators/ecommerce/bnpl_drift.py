@@ -13,7 +13,7 @@ from generators.base import day_number
 from generators.ecommerce.catalogue import CATEGORIES
 from generators.entities import I64
 from generators.randomness import F64
-from generators.scenarios import MAX_STRENGTH, Drift, Preset, level, levels
+from generators.scenarios import MAX_STRENGTH, Drift, Preset, Scenario
 
 SEASONS: Mapping[str, tuple[float, ...]] = {
     "electronics": (0.75, 0.75, 0.80, 0.80, 0.85, 0.90, 1.00, 1.05, 0.95, 0.95, 1.70, 1.80),
@@ -61,37 +61,27 @@ class BNPLDrift(Drift):
 
 
 @dataclass(frozen=True)
-class BNPLScenario:
-    """What the drifts of a config do on each day.
-
-    Attributes:
-        drifts: In any order; those of one preset add up.
-    """
-
-    drifts: tuple[BNPLDrift, ...]
-
-    def has(self, preset: str) -> bool:
-        """Return whether a preset is among the drifts."""
-        return any(drift.preset == preset for drift in self.drifts)
+class BNPLScenario(Scenario[BNPLDrift]):
+    """What the drifts of a config do on each day."""
 
     def stress(self, day: date) -> float:
         """Return the economic stress that a shock adds on a day."""
-        return SHOCK_STRESS * level(self.drifts, "economic_shock", day_number(day))
+        return SHOCK_STRESS * self.level("economic_shock", day_number(day))
 
     def pressure(self, day: date) -> float:
         """Return the factor of purchases that stretch credit or are made in haste on a day."""
-        return float(SHOCK_PRESSURE ** level(self.drifts, "economic_shock", day_number(day)))
+        return float(SHOCK_PRESSURE ** self.level("economic_shock", day_number(day)))
 
     def interest(self, day: date) -> tuple[float, ...]:
         """Return the factors of the categories on a day; empty where there are none."""
-        strength = level(self.drifts, "seasonal", day_number(day))
+        strength = self.level("seasonal", day_number(day))
         return tuple(SEASONS[name][day.month - 1] ** strength for name in CATEGORIES) if strength else ()
 
     def limit_factors(self, days: I64) -> F64:
         """Return the factors of all credit limits on (n,) days since 1970-01-01."""
-        risen = LIMIT_RISE * np.minimum(levels(self.drifts, "policy_change", days), MAX_STRENGTH)
+        risen = LIMIT_RISE * np.minimum(self.levels("policy_change", days), MAX_STRENGTH)
         return np.asarray(np.round((1.0 + risen) / LIMIT_STEP) * LIMIT_STEP)
 
     def segment(self, days: I64) -> F64:
         """Return the share of the segment among customers who sign up on (n,) days since 1970-01-01."""
-        return np.asarray(SEGMENT_SHARE * levels(self.drifts, "new_segment", days))
+        return np.asarray(SEGMENT_SHARE * self.levels("new_segment", days))

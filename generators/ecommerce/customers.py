@@ -197,7 +197,7 @@ class CustomerBase:
         """Return the attributes of occupants at their age in the pool."""
         normal, (r, c, i, v) = _normals(), self.pool.lanes("grades", who.entity)
         a, b, s, _ = self.pool.lanes("person", who.entity)
-        segment = self.in_segment(who.entity) if self.scenario.has("new_segment") else None
+        segment = self.in_segment(who.entity) if self.scenario.of("new_segment") else None
         risk = self._risk(r)
         if segment is not None:
             risk[segment] += np.float32(SEGMENT_RISK)
@@ -338,7 +338,7 @@ class CustomerBase:
     def entry_age(self, entity: I64) -> I32:
         """Return (n,) ages in days at sign-up."""
         draws = self.pool.lanes("person", entity)[0]
-        if self.scenario.has("new_segment"):
+        if self.scenario.of("new_segment"):
             draws = np.where(self.in_segment(entity), _youngest(draws), draws)
         return np.asarray(look_up(_entry_ages(), draws), np.int32)
 

@@ -184,7 +184,7 @@ class Hospital:
         entity = population.occupy(slots, days)[0] - population.slots
         how, los, dx, source = hash_lanes(self.key("exit"), entity)
         # Exits have the season of the births that they make room for; deaths among them have none.
-        how = how * population.birth_factor(days)
+        how = how * population.births.factor(days)
         return Exits(slots, entity, days, population.born(slots, entity), how, death_lengths()[los], dx, source)
 
     def _deaths(self, day: int) -> tuple[Stays, Patients]:

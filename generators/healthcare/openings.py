@@ -17,11 +17,11 @@ import numpy as np
 
 from generators.entities import I64
 from generators.healthcare import payers
+from generators.healthcare.births import TICKS
 from generators.healthcare.care_volume import INPATIENT
 from generators.healthcare.diagnoses import DELIVERY
 from generators.healthcare.patients import (
     BIRTH_RATE,
-    TICKS,
     WEIGHT_BLOCK,
     YEAR_DAYS,
     Flags,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from generators.entities import I64
 from generators.healthcare.payers import MEDICAID, PRIVATE, SELF_PAY
 from generators.randomness import F64, LANES
-from generators.scenarios import Drift, Preset, crossings, level, levels
+from generators.scenarios import Drift, Preset, Scenario, crossings
 
 U8 = NDArray[np.uint8]
 U16 = NDArray[np.uint16]
@@ -64,34 +64,28 @@ class PatientDrift(Drift):
 
 
 @dataclass(frozen=True)
-class PatientScenario:
+class PatientScenario(Scenario[PatientDrift]):
     """What the drifts of a config do on each day.
 
     Attributes:
-        drifts: In any order; those of one preset add up, but for new clinics, which are one each.
         clinic_rows: Part of the volume that clinics see.
     """
 
-    drifts: tuple[PatientDrift, ...]
     clinic_rows: float
-
-    def has(self, preset: str) -> bool:
-        """Return whether a preset is among the drifts."""
-        return any(drift.preset == preset for drift in self.drifts)
 
     def volume(self, name: str, day: int) -> float:
         """Return the factor of a class's rows on a day since 1970-01-01."""
-        factor = PANDEMIC_VOLUME.get(name, 1.0) ** level(self.drifts, "pandemic", day)
-        factor *= FLU_VOLUME.get(name, 1.0) ** level(self.drifts, "flu_wave", day)
+        factor = PANDEMIC_VOLUME.get(name, 1.0) ** self.level("pandemic", day)
+        factor *= FLU_VOLUME.get(name, 1.0) ** self.level("flu_wave", day)
         return float(factor * (1.0 + sum(self._clinics(day)))) if name in CLINIC_CLASSES else float(factor)
 
     def flu(self, day: int) -> float:
         """Return what waves add to the factor of influenza on a day."""
-        return FLU_WAVE * level(self.drifts, "flu_wave", day)
+        return FLU_WAVE * self.level("flu_wave", day)
 
     def other_codes(self, day: int) -> float:
         """Return the share of rows that are coded otherwise on a day."""
-        return min(1.0, level(self.drifts, "coding_change", day))
+        return min(1.0, self.level("coding_change", day))
 
     # -- payers ---------------------------------------------------------------------------------------------------
 
@@ -110,11 +104,11 @@ class PatientScenario:
 
     def _lost(self, days: I64) -> F64:
         """Return the 16-bit draw below which patients have lost Medicaid on (n,) days since 1970-01-01."""
-        return np.asarray(MEDICAID_LOSS * LANES * levels(self.drifts, "payer_shift", days))
+        return np.asarray(MEDICAID_LOSS * LANES * self.levels("payer_shift", days))
 
     def payer_days(self, lost: U16, through: int) -> list[I64]:
         """Return the days, up to one, on which the cover of (n,) patients may change: an array a rise or fall."""
-        starts = [drift.first for drift in self.drifts if drift.preset == "payer_shift"]
+        starts = [drift.first for drift in self.of("payer_shift")]
         if not starts or min(starts) > through:
             return []
         days = np.arange(min(starts) - 1, through + 1)
@@ -129,5 +123,5 @@ class PatientScenario:
 
     def _clinics(self, day: int) -> list[float]:
         """Return what each new clinic adds to the visits of clinics on a day, relative to the visits without them."""
-        opened = [drift for drift in self.drifts if drift.preset == "new_clinic"]
-        return [CLINIC_ROWS / self.clinic_rows * level([drift], "new_clinic", day) for drift in opened]
+        today = np.array([day])
+        return [CLINIC_ROWS / self.clinic_rows * float(drift.levels(today)[0]) for drift in self.of("new_clinic")]

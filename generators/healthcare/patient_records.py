@@ -18,6 +18,7 @@ from generators.base import BaseGenerator, Batch, Process, day_number
 from generators.calendar import LAST_DAY
 from generators.healthcare import care_volume, patient_dimensions, patient_ids, patient_tables, payers, stays
 from generators.healthcare.admissions import Admissions
+from generators.healthcare.births import BirthCalendar
 from generators.healthcare.care_sites import CareSites
 from generators.healthcare.care_volume import CLASSES, DRAWN, EMERGENCY, INPATIENT
 from generators.healthcare.diagnoses import DiagnosisMix, class_weights
@@ -28,7 +29,7 @@ from generators.healthcare.patient_config import PatientRecordsConfig
 from generators.healthcare.patient_drift import CLINIC_CLASSES, PatientScenario
 from generators.healthcare.patients import BIRTH_RATE, PATIENT_YEAR_ROWS, YEAR_DAYS, Population
 from generators.healthcare.readmission import KNOWN_AFTER_DAYS
-from generators.healthcare.seasons import SOUTHERN, Season, birth_months, season
+from generators.healthcare.seasons import SOUTHERN, Season, season
 from generators.healthcare.stays import INELIGIBLE, YES
 from generators.healthcare.use_of_care import UseOfCare, use_of_care
 from generators.healthcare.visits import Visits
@@ -123,7 +124,7 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
     def population(self) -> Population:
         """The patients."""
         slots = max(1, round(self.config.base_daily_volume * 365 / PATIENT_YEAR_ROWS))
-        births = birth_months(self._southern)
+        births = BirthCalendar.of(self._southern)
         return Population(self.config.seed, self.name, slots, self.payer_shares, births, self.scenario)
 
     @cached_property

@@ -6,14 +6,13 @@ occupant number g = (x + phase) div L, and the rest is what has passed since the
 the slot, and at any time ages follow f. Lives repeat in blocks of 2^20 slots, each with its own shift of the clock, so
 that the births of a day are a look-up in one table of the block whatever the population's size.
 
-Time x counts ticks: 16 a day on average over a year, more in months of many births. Lives begin evenly in ticks and so
-by season on the calendar, years stay as long as they are, and an age is the days that have passed since the birth.
+Time x counts the ticks of `births`: lives begin evenly in ticks and so by season on the calendar. An age is the days
+that have passed since the day of birth.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any
@@ -21,9 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from generators.calendar import LAST_DAY
 from generators.entities import I32, I64
 from generators.healthcare import payers
+from generators.healthcare.births import LAST_ASKED, TICKS, BirthCalendar, completed_years
 from generators.healthcare.patient_drift import PatientScenario
 from generators.randomness import F64, LANES, hash64, hash_key, hash_lanes, pick_table, stream
 
@@ -45,10 +44,6 @@ MAX_YEARS = 106
 LIFE_BLOCK = 1 << 20
 _FIRST_SHIFT, _SHIFTS = 2, 1024
 """Days by which clocks of blocks are ahead: two at least, for the births of the two days before the calendar."""
-_LAST = (LAST_DAY - date(1970, 1, 1)).days + 200
-"""Last day (from 1970-01-01) on which births are asked for: stays that end after the calendar does."""
-TICKS = 16
-"""Ticks of a mean day: fine enough that births follow the season in every week."""
 
 SEXES = ("female", "male", "other", "unknown")
 SEX_SHARES = (0.5085, 0.4885, 0.0015, 0.0015)
@@ -106,7 +101,7 @@ class Population:
         generator: Name of the generator.
         slots: Patients at any time.
         payer_shares: Shares of payers by age segment, see `payers.SHARES`.
-        birth_months: Relative frequency of births from January to December.
+        births: When lives begin.
         scenario: The drifts.
     """
 
@@ -114,7 +109,7 @@ class Population:
     generator: str
     slots: int
     payer_shares: tuple[tuple[float, ...], ...]
-    birth_months: tuple[float, ...]
+    births: BirthCalendar
     scenario: PatientScenario
 
     # -- lives ----------------------------------------------------------------------------------------------------
@@ -143,10 +138,10 @@ class Population:
         return (shift.astype(np.int32) + np.int32(_FIRST_SHIFT)) * np.int32(TICKS)
 
     @cached_property
-    def _births(self) -> tuple[I32, I32]:
+    def _renewals(self) -> tuple[I32, I32]:
         """Numbers of a block sorted by the ticks of its clock at which they renew, and (ticks + 1,) bounds."""
         phase, life = self._block
-        last = (_LAST + _FIRST_SHIFT + _SHIFTS) * TICKS
+        last = (LAST_ASKED + _FIRST_SHIFT + _SHIFTS) * TICKS
         count = (last + phase) // life
         number = np.repeat(np.arange(len(phase), dtype=np.int32), count)
         turn = np.arange(len(number)) - np.repeat(np.cumsum(count) - count, count) + 1
@@ -157,21 +152,11 @@ class Population:
         bounds = np.concatenate([[0], np.cumsum(np.bincount(tick, minlength=last + 1))])
         return number[order], bounds.astype(np.int32)
 
-    def _edges(self, days: NDArray[Any] | int) -> I32:
-        """Return the first tick of days (since 1970-01-01)."""
-        first, _ = _birth_calendar(self.birth_months)
-        return np.asarray(first[np.asarray(days) - _FIRST_BIRTH], np.int32)
-
-    def _day_of(self, tick: I32) -> I32:
-        """Return the days (since 1970-01-01) of (n,) ticks."""
-        _, ahead = _birth_calendar(self.birth_months)
-        return np.asarray((tick >> 4) + ahead[tick - _FIRST_BIRTH * TICKS], np.int32)
-
     def renewals(self, first: int, last: int) -> tuple[I64, I64]:
         """Return (slots, days) of the births on the days [first, last): their occupants before leave on those days."""
-        number, bounds = self._births
+        number, bounds = self._renewals
         slots, days, every = [], [], np.arange(first, last)
-        ticks = self._edges(np.arange(first, last + 1))
+        ticks = self.births.first_tick(np.arange(first, last + 1))
         for block, shift in enumerate(self._shift.tolist()):
             edges = bounds[ticks + shift]
             slots.append(number[edges[0] : edges[-1]] + np.int64(block * LIFE_BLOCK))
@@ -182,8 +167,8 @@ class Population:
 
     def birth_counts(self, first: int, last: int) -> I64:
         """Return the number of births on each of the days [first, last)."""
-        number, bounds = self._births
-        ticks = self._edges(np.arange(first, last + 1))
+        number, bounds = self._renewals
+        ticks = self.births.first_tick(np.arange(first, last + 1))
         counts = np.zeros(last - first, np.int64)
         for block, shift in enumerate(self._shift.tolist()):
             left = self.slots - block * LIFE_BLOCK
@@ -194,29 +179,23 @@ class Population:
                 counts += [np.count_nonzero(number[a:b] < left) for a, b in pairwise(edges.tolist())]
         return counts
 
-    def birth_factor(self, days: NDArray[Any]) -> F64:
-        """Return how many births (n,) days have, relative to a mean day."""
-        _, place = _civil()
-        months = np.array(self.birth_months)
-        return np.asarray((months / months.mean())[(place[days - _FIRST_BIRTH] >> 5)])
-
     def occupy(self, slots: I64, day: NDArray[Any] | int) -> tuple[I64, I32]:
         """Return (entity, age in days) of (n,) slots, on a day or on (n,) days."""
         phase, life = self._block
         number = slots & (LIFE_BLOCK - 1)
-        now = self._edges(np.asarray(day) + 1) - np.int32(1)  # who is born on the day is there on it
+        now = self.births.first_tick(np.asarray(day) + 1) - np.int32(1)  # who is born on the day is there on it
         generation, since = np.divmod(phase[number] + self._shift[slots >> 20] + now, life[number])
         entity = generation.astype(np.int64)
         entity *= self.slots
         entity += slots
-        return entity, np.asarray(np.asarray(day, np.int32) - self._day_of(now - since), np.int32)
+        return entity, np.asarray(np.asarray(day, np.int32) - self.births.day_of(now - since), np.int32)
 
     def born(self, slots: I64, entity: I64) -> I32:
         """Return the days of birth (since 1970-01-01) of the occupants of (n,) slots: their predecessors' exits."""
         phase, life = self._block
         number = slots & (LIFE_BLOCK - 1)
         generation = ((entity - slots) // self.slots).astype(np.int32)
-        return self._day_of(generation * life[number] - phase[number] - self._shift[slots >> 20])
+        return self.births.day_of(generation * life[number] - phase[number] - self._shift[slots >> 20])
 
     # -- activity -------------------------------------------------------------------------------------------------
 
@@ -265,7 +244,7 @@ class Population:
         group = payers.group(race == BLACK, ethnicity == 0)
         cell = payers.segment_of_age()[years] * np.uint8(payers.GROUPS) + group
         payer = np.asarray(payers.table(self.payer_shares)[cell.astype(np.intp) << 12 | draw >> 4], np.uint8)
-        if self.scenario.has("payer_shift"):
+        if self.scenario.of("payer_shift"):
             payer = self.scenario.payers(payer, *self.loss_draws(entity), day)
         return payer
 
@@ -318,51 +297,6 @@ def pyramid_years() -> F64:
 
 BIRTH_RATE = PYRAMID[0][1] / sum((b - a) * (f + g) / 2 for (a, f), (b, g) in pairwise(PYRAMID))
 """Births a slot and year: the density at age 0."""
-
-_FIRST_BIRTH = -40_000
-_LAST_EXIT = _LAST + 40_000
-"""Days that hold the births and exits of everyone who is there on some day of the calendar."""
-
-
-@lru_cache(maxsize=1)
-def _civil() -> tuple[I32, I32]:
-    """Return (year, 32 month + day of month) of the days from `_FIRST_BIRTH` on, months from 0."""
-    days = np.arange(_FIRST_BIRTH, _LAST_EXIT).astype("M8[D]")
-    months = days.astype("M8[M]").astype(np.int64)
-    of_month = (days - days.astype("M8[M]").astype("M8[D]")).astype(np.int64)
-    return (months // 12 + 1970).astype(np.int32), (months % 12 * 32 + of_month).astype(np.int32)
-
-
-@lru_cache(maxsize=4)
-def _birth_calendar(months: tuple[float, ...]) -> tuple[I32, NDArray[np.int8]]:
-    """Return (first tick of each day from `_FIRST_BIRTH` on, days by which a tick's day is ahead of tick / 16).
-
-    Args:
-        months: Relative frequency of births from January to December.
-    """
-    year, place = _civil()
-    births = np.array(months)[place >> 5]
-    length, total = (np.bincount(year - year[0], weights=w) for w in (None, births))
-    ticks = births * (TICKS * length / total)[year - year[0]]
-    # Ticks are counted from 1 January of each year, where both clocks agree: rounding never adds up.
-    passed = np.cumsum(ticks) - ticks
-    starts = np.flatnonzero(np.append(True, np.diff(year) > 0))
-    day = np.arange(_FIRST_BIRTH, _LAST_EXIT)
-    of_year = np.repeat(starts, np.diff(np.append(starts, len(year))))
-    first = np.rint(day[of_year] * TICKS + passed - passed[of_year]).astype(np.int32)
-    tick = np.arange(first[0], first[-1])
-    ahead = np.repeat(day[:-1], np.diff(first)) - (tick >> 4)
-    return first, ahead.astype(np.int8)
-
-
-def completed_years(age: I32, day: NDArray[Any] | int) -> U8:
-    """Return (n,) completed calendar years of ages in days on a day; who was born on 29 February waits for 1 March."""
-    year, place = _civil()
-    today = np.asarray(day, np.int32) - _FIRST_BIRTH
-    birth = today - age
-    years = year[today] - year[birth]
-    years -= place[today] < place[birth]
-    return np.asarray(years, np.uint8)
 
 
 @lru_cache(maxsize=1)

@@ -76,12 +76,6 @@ class Season:
 COVID_FROM = date(2020, 4, 1)
 
 
-def birth_months(southern: bool) -> tuple[float, ...]:
-    """Return the relative frequency of births from January to December."""
-    months = MONTHLY["sep_plus"]
-    return (*months[6:], *months[:6]) if southern else months
-
-
 @lru_cache(maxsize=4096)
 def season(day: date, seed: int, generator: str, southern: bool, severity: float, wave: float) -> Season:
     """Return the season of a day.
