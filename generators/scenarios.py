@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import ClassVar, Generic, Self, TypeVar
+from typing import ClassVar, Generic, Self, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +87,13 @@ class Drift(BaseModel):
         if last is not None:
             level = np.minimum(level, np.clip(1.0 - (days - last) / max(preset.fade, 1), 0.0, 1.0))
         return np.asarray(self.strength * level)
+
+
+def presets_of(config: type[BaseModel]) -> Mapping[str, Preset]:
+    """Return the presets that a config's field ``drift`` takes; none without the field."""
+    field = config.model_fields.get("drift")
+    kinds = get_args(field.annotation) if field else ()
+    return next((k.presets for k in kinds if isinstance(k, type) and issubclass(k, Drift)), {})
 
 
 @dataclass(frozen=True)

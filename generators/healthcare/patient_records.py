@@ -54,7 +54,7 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
     domain = "healthcare"
     description = "Healthcare encounters with patients, diagnoses, vital signs, payers, charges and readmissions."
     config_type = PatientRecordsConfig
-    revision = 1
+    revision = 2
     tables = (patient_tables.ENCOUNTERS, patient_tables.READMISSION_OUTCOMES, patient_tables.PATIENTS)
     bin_minutes = 1
 
