@@ -81,12 +81,13 @@ def test_new_segment_is_a_fifth_of_those_who_sign_up_from_its_day_on() -> None:
     assert segment_share(table, before=True) == pytest.approx(usual, abs=0.006)
 
 
+@pytest.mark.long
 def test_labels_agree_with_events_under_every_drift() -> None:
     """Labels are derived anew from the events of earlier days, on both sides of the drifts' first day."""
-    generator = make(150, *ALL, strength=2.0)
+    generator = make(400, *ALL, strength=2.0)
     first, days = START - timedelta(4), 9
     events = dated(generator, [first + timedelta(n) for n in range(days)])
-    assert events["will_default"].sum() > 20
+    assert events["will_default"].sum() > 50
 
     def known(table: str) -> pl.DataFrame:
         labels = [generator.derive(table, first + timedelta(n), first) for n in range(days + 130)]
