@@ -84,7 +84,13 @@ TRANSACTIONS = TableSchema(
         Column("price_comparison_time", pl.UInt16, "Time spent comparing prices.", unit="seconds", ge=0, le=300),
         Column("time_on_site_seconds", pl.UInt16, "Time on the site.", unit="seconds", ge=30, le=900),
         Column("credit_utilization", pl.Float64, "round(amount / payment_credit_limit, 4).", ge=0, le=1),
-        Column("economic_stress_factor", pl.Float64, "Stress of the economy in the month.", ge=0, le=1),
+        Column(
+            "economic_stress_factor",
+            pl.Float64,
+            "Stress of the economy in the month, and on the day of a shock.",
+            ge=0,
+            le=1,
+        ),
         Column(
             "will_default",
             pl.Boolean,
