@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -148,9 +148,20 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     for item in error.errors(include_url=False):
         name = ".".join(str(part) for part in item["loc"])
         if item["type"] == "extra_forbidden":
-            lines.append(f"unknown field {name!r}; known: {', '.join(model.model_fields)}")
+            lines.append(f"unknown field {name!r}; known: {', '.join(_fields_beside(item['loc'], model))}")
         elif not name:  # a rule over several fields names them itself
             lines.append(item["msg"].removeprefix("Value error, "))
         else:
-            lines.append(f"field {name!r}: {item['msg']}; given: {item['input']!r}")
+            said = item["msg"].replace("valid tuple", "list")
+            lines.append(f"field {name!r}: {said}; given: {item['input']!r}")
     return "; ".join(dict.fromkeys(lines))
+
+
+def _fields_beside(place: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
+    """Return the fields of the model in which an error lies: the config itself, or one that its field holds."""
+    for part in place[:-1]:
+        if part in model.model_fields:
+            annotation = model.model_fields[str(part)].annotation
+            held = (annotation, *get_args(annotation))
+            model = next((kind for kind in held if isinstance(kind, type) and issubclass(kind, BaseModel)), model)
+    return list(model.model_fields)

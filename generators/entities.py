@@ -100,9 +100,7 @@ class EntityPool:
 
     def occupants(self, slots: I64, day: int | I64) -> Occupants:
         """Return the entities in (n,) slots on a day (days since 1970-01-01), or each on a day of its own."""
-        words = hash64(self._slot_key, slots)
-        lifetime = self._lifetimes[(words & np.uint64(0xFFFF)).view(np.int64)]
-        phase = ((words >> np.uint64(32)) * lifetime.astype(np.uint64) >> np.uint64(32)).astype(np.int32)
+        lifetime, phase = self._lives(slots)
         phase += np.int32(day)
         generation, age = np.divmod(phase, lifetime)
         entity = generation.astype(np.int64)
@@ -129,16 +127,27 @@ class EntityPool:
             entity = (oldest[owner] + step) * self.slots + slots[owner]
             yield entity, start - earliest.age[owner] + step * earliest.lifetime[owner].astype(np.int64)
 
+    def entered(self, entities: I64) -> I64:
+        """Return (n,) days since 1970-01-01 on which entities enter the pool."""
+        lifetime, phase = self._lives(entities % self.slots)
+        return np.asarray(entities // self.slots * lifetime - phase, np.int64)
+
     def lifetime_of(self, entities: I64) -> I32:
         """Return (n,) lifetimes of entities, in days."""
-        words = hash64(self._slot_key, entities % self.slots)
-        return self._lifetimes[(words & np.uint64(0xFFFF)).view(np.int64)]
+        return self._lives(entities % self.slots)[0]
 
     @cached_property
     def weights(self) -> NDArray[np.float64]:
         """(65,536,) activity weights of a block of slots."""
         rng = stream(self.seed, self.generator, self.name, "weights")
         return rng.standard_gamma(self.weight_shape, BLOCK)
+
+    def _lives(self, slots: I64) -> tuple[I32, I32]:
+        """Return (lifetime, phase) in days of (n,) slots: how long each occupant stays, and the clock at day 0."""
+        words = hash64(self._slot_key, slots)
+        lifetime = self._lifetimes[(words & np.uint64(0xFFFF)).view(np.int64)]
+        phase = ((words >> np.uint64(32)) * lifetime.astype(np.uint64) >> np.uint64(32)).astype(np.int32)
+        return lifetime, phase
 
     @cached_property
     def _lifetimes(self) -> I32:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -83,6 +83,7 @@ class VolumeModel:
         seed: The config's seed.
         generator: The generator's name; keys the streams.
         process: The process's name; keys the noise.
+        drift: Day -> further factor that no yearly mean takes back; None: none.
     """
 
     calendar: HolidayCalendar
@@ -96,6 +97,7 @@ class VolumeModel:
     seed: int
     generator: str
     process: str
+    drift: Callable[[date], float] | None = None
     _years: dict[int, list[float]] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
@@ -109,6 +111,7 @@ class VolumeModel:
         tables: VolumeTables | None = None,
         share: float = 1.0,
         processes: Iterable[str] = (),
+        drift: Callable[[date], float] | None = None,
     ) -> VolumeModel:
         """Build the model of one process.
 
@@ -120,6 +123,7 @@ class VolumeModel:
             tables: The process's own factors; None: weekends at 0.85 and nothing else.
             share: The process's part of ``base_daily_volume``.
             processes: Names of all processes of the generator, which ``holiday_multipliers`` may address.
+            drift: Day -> further factor.
 
         Raises:
             ConfigError: ``holiday_multipliers`` names an unknown event or process, or a factor is not allowed.
@@ -145,6 +149,7 @@ class VolumeModel:
             seed=config.seed,
             generator=generator,
             process=process,
+            drift=drift,
         )
 
     def factors(self, day: date) -> dict[str, float]:
@@ -197,6 +202,8 @@ class VolumeModel:
         mean = float(products.mean())
         if self.yearly_mean and mean > 0.0:
             products /= mean
+        if self.drift is not None:
+            products *= [self.drift(date.fromordinal(number)) for number in range(first, last + 1)]
         return [float(value) for value in self.base * products]
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from generators import generator_class, list_generators
 from generators.base import BaseGenerator
+from generators.scenarios import Preset, presets_of
 from generators.schema import INSTANT, Column, TableSchema, references
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "data"
@@ -24,12 +26,15 @@ def guide(cls: type[BaseGenerator[Any]]) -> str:
         "## Config",
         _table(("field", "default", "meaning"), [_field(cls, name) for name in cls.config_type.model_fields]),
     ]
+    if presets := presets_of(cls.config_type):
+        parts += ["## Drift", "Off by default; see [drift](../drift.md).", _table(_DRIFT_HEADER, _presets(presets))]
     for table in cls.tables:
         rows = [_row(table, column) for column in table]
         parts += [f"## {cls.name}/{table.name}", _about(cls, table), _table(_HEADER, rows)]
     return "\n\n".join(parts) + "\n"
 
 
+_DRIFT_HEADER = ("preset", "grows in", "lasts", "fades in", "at strength 1")
 _HEADER = ("column", "type", "unit", "null", "allowed", "known", "meaning", "source")
 
 
@@ -51,6 +56,16 @@ def _about(cls: type[BaseGenerator[Any]], table: TableSchema) -> str:
         said.append(f"Facts become known up to {table.window} days after their event.")
     named = [f"`{r.column}` names a row of `{r.target.name}`" for r in references(cls.tables) if r.table is table]
     return " ".join(said + ["; ".join(named) + "."] * bool(named))
+
+
+def _presets(presets: Mapping[str, Preset]) -> list[tuple[str, ...]]:
+    def days(count: int) -> str:
+        return f"{count} days" if count else ""
+
+    return [
+        (f"`{name}`", days(p.ramp), days(p.lasts) if p.lasts else "for good", days(p.fade), p.text)
+        for name, p in presets.items()
+    ]
 
 
 def _field(cls: type[BaseGenerator[Any]], name: str) -> tuple[str, ...]:

@@ -13,8 +13,10 @@ import polars as pl
 import pytest
 
 from bench.draw_volume import TARGET, draw
-from generators import discover_generators, get_generator, registry
+from generators import discover_generators, generator_class, get_generator, list_generators, registry
+from generators.scenarios import presets_of
 from simtom_pipelines import cli, console
+from simtom_pipelines.datasets import load_datasets
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 DAY = date(2024, 11, 29)
@@ -96,6 +98,17 @@ def test_training_page_shows_what_its_code_prints(
 def _rows_of_table(text: str) -> dict[str, list[float]]:
     lines = [re.split(r"\s{2,}", line.strip()) for line in text.strip().splitlines()[1:]]
     return {name: [float(value.replace(",", "")) for value in values] for name, *values in lines}
+
+
+def test_drifts_of_the_page_are_taken(tmp_path: Path) -> None:
+    (listed,) = blocks("drift.md", "yaml")
+    (tmp_path / "datasets.yaml").write_text(listed)
+    config = load_datasets(tmp_path / "datasets.yaml")["bnpl"].config
+    assert [drift.preset for drift in config.drift] == ["economic_shock", "policy_change", "new_segment"]  # type: ignore[attr-defined]
+    page = (DOCS / "drift.md").read_text()
+    for info in list_generators():
+        for preset in presets_of(generator_class(info.name).config_type):
+            assert f"| `{preset}` |" in page, preset
 
 
 def test_links_between_pages_lead_somewhere() -> None:

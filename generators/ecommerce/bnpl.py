@@ -18,12 +18,12 @@ from generators.base import BaseGenerator, Batch, Process
 from generators.config import GeneratorConfig, HolidayProfile
 from generators.ecommerce import bnpl_dimensions, bnpl_labels, bnpl_tables
 from generators.ecommerce import default_model as model
+from generators.ecommerce.bnpl_drift import BNPLDrift, BNPLScenario
 from generators.ecommerce.bnpl_ids import account_text, customer_views, device_text, id_keys
 from generators.ecommerce.catalogue import BRAND_NAMES, CATEGORIES, SHARES, Catalogue
 from generators.ecommerce.customers import (
     AGE_SHARES,
     CUSTOMER_YEAR_ROWS,
-    LIMITS,
     TRUSTED_AFTER_DAYS,
     Accounts,
     CustomerBase,
@@ -35,6 +35,7 @@ from generators.identifiers import dated_hex, inline_text, permute
 from generators.intraday import IntradayProfile
 from generators.randomness import LANES, hash_key, look_up, normal_table, pick_table
 from generators.registry import register_generator
+from generators.scenarios import DRIFT_FIELD
 from generators.volume import VolumeModel, VolumeTables
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -129,6 +130,7 @@ class BNPLConfig(GeneratorConfig):
     )
     minimum_price: float = Field(default=50.0, ge=0, le=400, description="Lowest price that may be financed, USD.")
     enforce_eligibility: bool = Field(default=False, description="Whether only eligible products are sold.")
+    drift: tuple[BNPLDrift, ...] = Field(default=(), description=DRIFT_FIELD)
 
     @field_validator("country")
     @classmethod
@@ -179,6 +181,11 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
         return (Process("purchases", volume, curve),)
 
     @cached_property
+    def scenario(self) -> BNPLScenario:
+        """What the config's drifts do on each day."""
+        return BNPLScenario(self.config.drift)
+
+    @cached_property
     def customers(self) -> CustomerBase:
         """The population behind the purchases."""
         config = self.config
@@ -190,6 +197,7 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
             country=config.country,
             risk_shift=config.credit_risk_shift,
             yearly_miss=model.yearly_miss(CUSTOMER_YEAR_ROWS, config.base_default_rate / model.REFERENCE_RATE),
+            scenario=self.scenario,
         )
 
     @cached_property
@@ -227,7 +235,7 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
             **self._device_columns(device),
             **self._behaviour(batch, who, device, account, product),
             "payment_provider": account.provider,
-            "payment_credit_limit": look_up(np.array(LIMITS, np.uint16), account.limit),
+            "payment_credit_limit": look_up(np.array(self._limits(batch), np.uint16), account.limit),
         }
         return self._frame(frame, batch)
 
@@ -250,6 +258,8 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
     def _parties(self, batch: Batch) -> tuple[Customers, Devices, Accounts, Products]:
         """Return who buys what on which device and account."""
         slots = self.customers.pool.draw(batch.n, batch.rng("customer_id"))
+        if self.scenario.of("new_segment"):
+            slots = self.customers.segment_first(slots, batch.rng("segment"), batch.day)
         who = self.customers.on_day(slots, batch.day)
         device = self.customers.devices(who, lanes(batch, "device_id"), lanes(batch, "other_device"))
         account = self.customers.accounts(who, lanes(batch, "payment_method_id"), batch.day)
@@ -274,7 +284,8 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
     # -- products -------------------------------------------------------------------------------------------------
 
     def _products(self, batch: Batch, who: Customers) -> Products:
-        picks = _category_picks(self.config.market, batch.day.month >= 11, self._sold)
+        interest = self.scenario.interest(batch.day)
+        picks = _category_picks(self.config.market, batch.day.month >= 11, self._sold, interest)
         category = picks[(who.age.astype(np.intp) << 16) + lanes(batch, "product_category")]
         index = (category.astype(np.intp) << 16) + lanes(batch, "product_id")
         return np.asarray(self.catalogue.picks[index], np.intp)
@@ -357,9 +368,11 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
         shop, config = self.catalogue, self.config
         risk = self._risk(batch, who, device, account, product)
         scenario, cell, installments, defaults = risk.scenario, risk.cell, risk.installments, risk.defaults
-        stress = config.stress(batch.day)
+        stress = self._stress(batch.day)
         score = _score_table(stress)
-        utilisation = np.round(shop.price[product] / look_up(np.array(LIMITS, np.float64), account.limit), 4)
+        utilisation = np.round(
+            shop.price[product] / look_up(np.array(self._limits(batch), np.float64), account.limit), 4
+        )
         site = _between(SITE_SECONDS, scenario, lanes(batch, "time_on_site_seconds"))
         comparison = _between(COMPARISON_SECONDS, scenario, lanes(batch, "price_comparison_time"))
         return {
@@ -396,7 +409,7 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
             cell += code
         count = _installments(shop)[:, product]
         installments = np.where(lanes(batch, "installment_count") < LANES // 2, count[0], count[1])
-        score = _score_table(self.config.stress(batch.day))
+        score = _score_table(self._stress(batch.day))
         linear = self._linear(batch, who, account, product, score[cell])
         return _Risk(scenario, cell, installments, linear, self._defaults(batch, linear))
 
@@ -405,9 +418,10 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
     ) -> NDArray[np.uint8]:
         # Weights: low 0.60, impulse 0.20, stretched 0.15 exp(1.1 (ln util - mean) - 0.42), high risk 0.05 exp(-0.20),
         # times e on a device that is not trusted.
-        by_price, by_limit = _stretch_tables(self.catalogue)
-        stretched = by_price[product] * look_up(by_limit, account.limit)
-        high_risk = look_up(np.array([0.05 * np.exp(0.80), 0.05 * np.exp(-0.20)], np.float32), trusted)
+        pressure = self.scenario.pressure(batch.day)
+        stretched = _stretch_by_price(self.catalogue)[product]
+        stretched *= look_up(_stretch_by_limit(self._limits(batch), pressure), account.limit)
+        high_risk = look_up(_high_risk_by_trust(pressure), trusted)
         point = batch.rng("risk_scenario").random(batch.n, dtype=np.float32) * (np.float32(0.8) + stretched + high_risk)
         scenario = (point >= np.float32(0.6)).astype(np.uint8)
         scenario += point >= np.float32(0.8)
@@ -417,10 +431,9 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
     def _linear(
         self, batch: Batch, who: Customers, account: Accounts, product: Products, score: NDArray[np.float64]
     ) -> NDArray[np.float32]:
-        by_price, by_limit = _utilisation_tables(self.catalogue)
         linear = ((score - model.SCORE_MEAN) / model.SCORE_SD).astype(np.float32)
-        linear += by_price[product]
-        linear += look_up(by_limit, account.limit)
+        linear += _utilisation_by_price(self.catalogue)[product]
+        linear += look_up(_utilisation_by_limit(self._limits(batch)), account.limit)
         linear -= look_up(_tenure_table(), who.tenure)
         linear *= np.float32(1 / model.LINEAR_SD)
         linear += np.float32(model.FRAILTY) * who.risk
@@ -435,6 +448,14 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
         p += np.float32(0.01) * look_up(_normals(), lanes(batch, "default_noise"))
         np.clip(p, np.float32(0.001), np.float32(0.25), out=p)
         return batch.rng("will_default").random(batch.n, dtype=np.float32) < p
+
+    def _stress(self, day: date) -> float:
+        """Return the economic stress of a day, a shock's part included."""
+        return min(1.0, self.config.stress(day) + self.scenario.stress(day))
+
+    def _limits(self, batch: Batch) -> tuple[int, ...]:
+        """Return the credit limits of the day by code, USD."""
+        return self.customers.limit_amounts(batch.day_number)
 
     def _status(self, batch: Batch) -> NDArray[np.uint8]:
         if self.config.status_mode == "completed":
@@ -475,8 +496,17 @@ def _normals() -> NDArray[np.float32]:
 
 
 @lru_cache(maxsize=16)
-def _category_picks(market: str, holiday_season: bool, sold: tuple[bool, ...]) -> NDArray[np.uint8]:
-    """Return (5 * 65536,) category codes by (age bracket, 16-bit draw), with both margins kept by iterative fitting."""
+def _category_picks(
+    market: str, holiday_season: bool, sold: tuple[bool, ...], interest: tuple[float, ...]
+) -> NDArray[np.uint8]:
+    """Return (5 * 65536,) category codes by (age bracket, 16-bit draw), with both margins kept by iterative fitting.
+
+    Args:
+        market: Key of `SHARES`.
+        holiday_season: Whether electronics are a larger part.
+        sold: Whether each category is on sale.
+        interest: Further factors of the categories; empty: none.
+    """
     target = np.array(SHARES[market]) * np.array(sold)
     target /= target.sum()
     table = np.array(CATEGORY_BY_AGE) * target
@@ -485,6 +515,8 @@ def _category_picks(market: str, holiday_season: bool, sold: tuple[bool, ...]) -
         table *= np.divide(target, table.sum(axis=0), out=np.ones(len(target)), where=target > 0)
     if holiday_season:
         table[:, CATEGORIES.index("electronics")] *= HOLIDAY_ELECTRONICS
+    if interest:
+        table *= interest
     return np.concatenate([pick_table(tuple(row)) for row in table])
 
 
@@ -531,18 +563,34 @@ def _installments(shop: Catalogue) -> NDArray[np.uint8]:
 
 
 @lru_cache(maxsize=4)
-def _stretch_tables(shop: Catalogue) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the factors by product and by limit whose product is the weight of credit_stretched."""
+def _stretch_by_price(shop: Catalogue) -> NDArray[np.float32]:
+    """Return the factors by product which times those by limit are the weights of credit_stretched."""
     by_price = 0.15 * np.exp(-1.1 * model.LOG_UTILISATION_MEAN - 0.42) * shop.price**1.1
-    return by_price.astype(np.float32), (np.array(LIMITS, np.float64) ** -1.1).astype(np.float32)
+    return np.asarray(by_price, np.float32)
+
+
+@lru_cache(maxsize=16)
+def _stretch_by_limit(limits: tuple[int, ...], pressure: float) -> NDArray[np.float32]:
+    return np.asarray(pressure * np.array(limits, np.float64) ** -1.1, np.float32)
+
+
+def _high_risk_by_trust(pressure: float) -> NDArray[np.float32]:
+    """Return the weights of high_risk_behavior on devices that are not trusted and on trusted ones."""
+    return np.array([pressure * 0.05 * np.exp(0.80), pressure * 0.05 * np.exp(-0.20)], np.float32)
+
+
+_UTILISATION_SCALE = 0.35 / model.LOG_UTILISATION_SD
 
 
 @lru_cache(maxsize=4)
-def _utilisation_tables(shop: Catalogue) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the terms by product and by limit whose sum is 0.35 (ln utilisation - mean) / sd."""
-    scale = 0.35 / model.LOG_UTILISATION_SD
-    by_price = scale * (np.log(shop.price) - model.LOG_UTILISATION_MEAN)
-    return by_price.astype(np.float32), (-scale * np.log(np.array(LIMITS, np.float64))).astype(np.float32)
+def _utilisation_by_price(shop: Catalogue) -> NDArray[np.float32]:
+    """Return the terms by product which plus those by limit are 0.35 (ln utilisation - mean) / sd."""
+    return np.asarray(_UTILISATION_SCALE * (np.log(shop.price) - model.LOG_UTILISATION_MEAN), np.float32)
+
+
+@lru_cache(maxsize=16)
+def _utilisation_by_limit(limits: tuple[int, ...]) -> NDArray[np.float32]:
+    return np.asarray(-_UTILISATION_SCALE * np.log(np.array(limits, np.float64)), np.float32)
 
 
 @lru_cache(maxsize=1)

@@ -21,7 +21,6 @@ from generators.ecommerce.bnpl_ids import account_text, customer_views, device_t
 from generators.ecommerce.catalogue import Catalogue
 from generators.ecommerce.customers import (
     AGE_EDGES,
-    LIMITS,
     UNVERIFIED,
     VERIFICATION_STEP_DAYS,
     YEAR_DAYS,
@@ -175,6 +174,7 @@ def devices(base: CustomerBase, _shop: Catalogue, _country: str, start: date, th
 def accounts(base: CustomerBase, _shop: Catalogue, _country: str, start: date, through: date) -> Iterator[pl.DataFrame]:
     """Yield payment accounts with a version for each step of the credit limit."""
     keys = id_keys(base.seed, base.generator)
+    changes = _limit_changes(base, day_number(through))
     for alive in _blocks(base, start, through):
         second, provider, noise, _ = base.pool.lanes("account", alive.entity)
         for which in (0, 1):
@@ -183,9 +183,10 @@ def accounts(base: CustomerBase, _shop: Catalogue, _country: str, start: date, t
                 (_quarter_on_or_after(alive.first[holder] + 365 * year) - alive.first[holder]).astype(np.int32)
                 for year in range(1, LIMIT_YEARS + 1)
             ]
+            breaks += [np.maximum(day - alive.first[holder], 0).astype(np.int32) for day in changes]
             row, age = np.tile(holder, len(breaks)), np.concatenate(breaks)
             row, age, _, _ = alive.versions(row, age)
-            limit = _limits(base, alive, row, age, which, noise)
+            limit = _limits(base, alive, row, age, which, noise, changes)
             changed = np.append(True, (row[1:] != row[:-1]) | (limit[1:] != limit[:-1]))
             row, age, since, until = alive.versions(row[changed], age[changed])
             views = customer_views(alive.entity[row], keys)
@@ -198,18 +199,38 @@ def accounts(base: CustomerBase, _shop: Catalogue, _country: str, start: date, t
                     "valid_from": since,
                     "valid_to": until,
                     "payment_provider": provider_codes(provider[row], account),
-                    "payment_credit_limit": np.array(LIMITS, np.uint16)[limit[changed]],
+                    "payment_credit_limit": limit[changed],
                 },
             )
 
 
+def _limit_changes(base: CustomerBase, through: int) -> list[int]:
+    """Return the days up to one on which all limits change: none without a drift."""
+    starts = [drift.first for drift in base.scenario.of("policy_change")]
+    if not starts:
+        return []
+    days = np.arange(min(starts) - 1, max(through, min(starts)) + 1)
+    factors = base.scenario.limit_factors(days)
+    return [day for day in days[1:][factors[1:] != factors[:-1]].tolist() if day <= through]
+
+
 def _limits(
-    base: CustomerBase, alive: _Alive, row: I64, age: I32, which: int, noise: NDArray[np.uint16]
-) -> NDArray[np.uint8]:
+    base: CustomerBase,
+    alive: _Alive,
+    row: I64,
+    age: I32,
+    which: int,
+    noise: NDArray[np.uint16],
+    changes: list[int],
+) -> NDArray[np.uint16]:
+    """Return (n,) limits in USD of accounts at an age; amounts change on the days of `changes` alone."""
     who = base.attributes(alive.occupants(row, age))
-    quarter = _quarter_on_or_before(alive.first[row] + age)
-    years = ((quarter - alive.first[row]) // 365).astype(np.int32)
-    return base.limits_after(who, np.full(len(row), which, np.uint8), noise[row], years)
+    day = alive.first[row] + age
+    years = ((_quarter_on_or_before(day) - alive.first[row]) // 365).astype(np.int32)
+    code = base.limits_after(who, np.full(len(row), which, np.uint8), noise[row], years)
+    between = [changes[0] - 1, *changes] if changes else [0]
+    amounts = np.array([base.limit_amounts(some) for some in between], np.uint16)
+    return np.asarray(amounts[np.searchsorted(changes, day, side="right"), code])
 
 
 def _quarter_on_or_before(days: I64) -> I64:

@@ -84,7 +84,13 @@ TRANSACTIONS = TableSchema(
         Column("price_comparison_time", pl.UInt16, "Time spent comparing prices.", unit="seconds", ge=0, le=300),
         Column("time_on_site_seconds", pl.UInt16, "Time on the site.", unit="seconds", ge=30, le=900),
         Column("credit_utilization", pl.Float64, "round(amount / payment_credit_limit, 4).", ge=0, le=1),
-        Column("economic_stress_factor", pl.Float64, "Stress of the economy in the month.", ge=0, le=1),
+        Column(
+            "economic_stress_factor",
+            pl.Float64,
+            "Stress of the economy in the month, and on the day of a shock.",
+            ge=0,
+            le=1,
+        ),
         Column(
             "will_default",
             pl.Boolean,
@@ -132,7 +138,14 @@ TRANSACTIONS = TableSchema(
         Column("device_is_trusted", pl.Boolean, "Whether the device was first seen more than 30 days ago."),
         Column("payment_provider", pl.Enum(customers.PROVIDERS), "Provider of the payment account."),
         Column("payment_type", pl.Enum(["bnpl_account"]), "Type of payment."),
-        Column("payment_credit_limit", pl.UInt16, "Limit of the account in the quarter.", unit="USD", ge=500, le=5000),
+        Column(
+            "payment_credit_limit",
+            pl.UInt16,
+            "Limit of the account in the quarter; above 5000 under policy_change only.",
+            unit="USD",
+            ge=500,
+            le=customers.HIGHEST_LIMIT,
+        ),
     ),
 )
 
@@ -287,6 +300,8 @@ ACCOUNTS = TableSchema(
         _FROM,
         _TO,
         Column("payment_provider", pl.Enum(customers.PROVIDERS), "Provider."),
-        Column("payment_credit_limit", pl.UInt16, "Limit in this version.", unit="USD", ge=500, le=5000),
+        Column(
+            "payment_credit_limit", pl.UInt16, "Limit in this version.", unit="USD", ge=500, le=customers.HIGHEST_LIMIT
+        ),
     ),
 )

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generators.base import day_number
+from generators.ecommerce.bnpl_drift import HIGHEST_LIMIT_FACTOR, SEGMENT_RISK, BNPLScenario
 from generators.entities import I32, I64, EntityPool, Lifetime, Occupants
 from generators.randomness import F64, LANES, hash64, hash_key, look_up, normal_table, pick_table
 
@@ -71,6 +72,8 @@ PROVIDERS = ("affirm", "klarna", "afterpay", "sezzle")
 SECOND_ACCOUNT_SHARE = 0.20
 LIMITS = (500, 1000, 1500, 2500, 5000)
 LIMIT_SHARES = (0.30, 0.27, 0.20, 0.15, 0.08)
+HIGHEST_LIMIT = round(LIMITS[-1] * HIGHEST_LIMIT_FACTOR)
+"""Reached under a drift only; without one it is the last of `LIMITS`."""
 
 CUSTOMER_YEAR_ROWS = 5.5
 """Rows of an average slot in a year."""
@@ -108,6 +111,11 @@ def _entry_ages() -> I32:
     return np.floor(np.interp((np.arange(LANES) + 0.5) / LANES, edges, np.array(AGE_EDGES) * YEAR_DAYS)).astype(
         np.int32
     )
+
+
+def _youngest(draws: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Return (n,) draws of the age at sign-up moved into the youngest bracket."""
+    return (draws * AGE_SHARES[0]).astype(np.uint16)
 
 
 @lru_cache(maxsize=1)
@@ -164,6 +172,7 @@ class CustomerBase:
         country: Decides the share of iOS phones.
         risk_shift: Added to the latent risk of everyone before the credit range is cut, in standard deviations.
         yearly_miss: (257,) probability of a missed payment in a year, by latent risk on [-4, 4].
+        scenario: The drifts.
     """
 
     seed: int
@@ -173,6 +182,7 @@ class CustomerBase:
     country: str
     risk_shift: float
     yearly_miss: F64
+    scenario: BNPLScenario
 
     @cached_property
     def pool(self) -> EntityPool:
@@ -186,11 +196,15 @@ class CustomerBase:
     def attributes(self, who: Occupants) -> Customers:
         """Return the attributes of occupants at their age in the pool."""
         normal, (r, c, i, v) = _normals(), self.pool.lanes("grades", who.entity)
+        a, b, s, _ = self.pool.lanes("person", who.entity)
+        segment = self.in_segment(who.entity) if self.scenario.of("new_segment") else None
         risk = self._risk(r)
+        if segment is not None:
+            risk[segment] += np.float32(SEGMENT_RISK)
+            a[segment] = _youngest(a[segment])
         credit_score = np.float32(0.75) * risk + np.float32(0.66) * look_up(normal, c)
         income_score = self._income_score(risk, i)
         verification_score = np.float32(0.30) * risk + np.float32(0.95) * look_up(normal, v)
-        a, b, s, _ = self.pool.lanes("person", who.entity)
         entry = look_up(_entry_ages(), a)
         # Young people move more: five years are worth a tenth of a standard deviation.
         address_score = (
@@ -199,6 +213,8 @@ class CustomerBase:
             + (np.float32(37.0) - entry * np.float32(1 / YEAR_DAYS)) * np.float32(0.02)
         )
         verification = graded(verification_score, VERIFICATION_SHARES)
+        if segment is not None:
+            verification[segment] = UNVERIFIED
         verification -= (who.age >= VERIFICATION_STEP_DAYS) & (verification == UNVERIFIED)
         address = graded(address_score, ADDRESS_SHARES)
         state = look_up(_state_table(), s)
@@ -216,6 +232,16 @@ class CustomerBase:
             entry=look_up(_age_codes(), entry),
             state=state,
         )
+
+    def in_segment(self, entities: I64) -> NDArray[np.bool_]:
+        """Return whether (n,) customers belong to the new segment: by the day on which they signed up."""
+        share = self.scenario.segment(self.pool.entered(entities))
+        return np.asarray(self.pool.lanes("segment", entities)[0] < share * LANES)
+
+    def segment_first(self, slots: I64, rng: np.random.Generator, day: date) -> I64:
+        """Return (n,) slots of which those of the new segment buy twice as often: of two drawn, they come first."""
+        others = self.pool.draw(len(slots), rng)
+        return np.where(self.in_segment(self.pool.occupants(others, day_number(day)).entity), others, slots)
 
     def _move(self, who: Occupants, address: U8, state: U8) -> None:
         """Replace the state of those who moved by their age in the pool."""
@@ -311,7 +337,10 @@ class CustomerBase:
 
     def entry_age(self, entity: I64) -> I32:
         """Return (n,) ages in days at sign-up."""
-        return np.asarray(look_up(_entry_ages(), self.pool.lanes("person", entity)[0]), np.int32)
+        draws = self.pool.lanes("person", entity)[0]
+        if self.scenario.of("new_segment"):
+            draws = np.where(self.in_segment(entity), _youngest(draws), draws)
+        return np.asarray(look_up(_entry_ages(), draws), np.int32)
 
     def _risk(self, draws: NDArray[np.uint16]) -> F32:
         risk = look_up(_normals(), draws)
@@ -345,6 +374,13 @@ class CustomerBase:
         quarter = date(day.year, (day.month - 1) // 3 * 3 + 1, 1)
         years = (who.tenure - np.int32(day_number(day) - day_number(quarter))) // np.int32(365)
         return self.limits_after(who, which, noise, years)
+
+    def limit_amounts(self, day: int) -> tuple[int, ...]:
+        """Return the credit limits in USD by code, on a day since 1970-01-01."""
+        if not self.scenario.drifts:
+            return LIMITS
+        (factor,) = self.scenario.limit_factors(np.array([day])).tolist()
+        return tuple(round(limit * factor) for limit in LIMITS)
 
     def limits_after(self, who: Customers, which: U8, noise: NDArray[np.uint16], years: I32) -> U8:
         """Return (n,) limit codes after (n,) full years that count."""

@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from generators.base import day_number
 from generators.entities import I64
 from generators.healthcare.care_volume import (
     AMBULATORY,
@@ -67,6 +68,8 @@ PROVIDERS = 1_000_000
 """Provider numbers have six digits; above 15 million rows a day providers see more patients."""
 
 HOSPITALS, CLINICS = 100, 900
+NEW_CLINIC = 900
+"""First number of clinics that open under a drift; without one there are fewer."""
 HOME_FACILITY = 0.7
 """Share of an area's patients who go to the area's own facility."""
 ZIPF = 0.7
@@ -195,13 +198,32 @@ class CareSites:
         home, pick, ward_home, ward_pick = hash_lanes(self._key("facility"), rows.family)
         hospital = rows.inpatient | rows.emergency
         wards, clinics = self._facility_tables
+        shares = np.cumsum(self.population.scenario.clinic_shares(day_number(rows.day)))
         near = np.where(hospital, ward_home, home) < int(HOME_FACILITY * LANES)
         area = rows.who.area.copy()
         newborn = np.flatnonzero(rows.family != rows.who.entity)
         area[newborn] = self.population.area_of(rows.family[newborn])
         own = np.where(hospital, wards[0][area], clinics[0][area])
         far = np.where(hospital, wards[1][ward_pick], clinics[1][pick])
-        return np.asarray(np.where(near, own, far), np.uint16)
+        found = np.where(near, own, far).astype(np.uint16)
+        if len(shares):
+            number = np.searchsorted(shares, self._way_to_new_clinics(rows), side="right")
+            moved = np.flatnonzero((number < len(shares)) & ~hospital)
+            found[moved] = NEW_CLINIC + number[moved]
+        return found
+
+    def _way_to_new_clinics(self, rows: Encounters) -> F64:
+        """Return how far in [0, 1) patients of (n,) encounters are from new clinics, evenly over all patients.
+
+        Most live in areas that are near or far as a whole; where an area is, the seed decides.
+        """
+        near, inside, anywhere, _ = hash_lanes(self._key("new clinic"), rows.who.entity)
+        order = stream(self.population.seed, self.population.generator, "new clinics").permutation(AREAS)
+        share = area_shares()
+        before = np.empty(AREAS)
+        before[order] = np.cumsum(share[order]) - share[order]
+        by_area = before[rows.who.area] + share[rows.who.area] * (inside / LANES)
+        return np.asarray(np.where(near < int(HOME_FACILITY * LANES), by_area, anywhere / LANES), np.float64)
 
     @cached_property
     def _facility_tables(self) -> tuple[tuple[U16, U16], tuple[U16, U16]]:

@@ -137,8 +137,19 @@ EARLIER: tuple[tuple[str, str, str, date], ...] = (
     ("R05.9", "R05", "Cough", date(2021, 10, 1)),
 )
 """(code, code before, its description, first day of the code): updates of ICD-10-CM of the years 2021 and 2022."""
-CODES = (*(d.code for d in DIAGNOSES), *(old for _, old, _, _ in EARLIER))
-TEXTS = (*(d.text for d in DIAGNOSES), *(text for _, _, text, _ in EARLIER))
+OTHER: tuple[tuple[str, str, str], ...] = (
+    ("I10", "I11.9", "Hypertensive heart disease without heart failure"),
+    ("E11.9", "E11.65", "Type 2 diabetes mellitus with hyperglycemia"),
+    ("E78.5", "E78.2", "Mixed hyperlipidemia"),
+    ("Z00.00", "Z00.01", "Encounter for general adult medical exam with abnormal findings"),
+    ("F41.1", "F41.9", "Anxiety disorder, unspecified"),
+    ("J20.9", "J20.8", "Acute bronchitis due to other specified organisms"),
+    ("R10.9", "R10.84", "Generalized abdominal pain"),
+    ("R07.9", "R07.89", "Other chest pain"),
+)
+"""(code, another one that coders use for the same patients, its description), under the drift `coding_change` only."""
+CODES = (*(d.code for d in DIAGNOSES), *(old for _, old, _, _ in EARLIER), *(new for _, new, _ in OTHER))
+TEXTS = (*(d.text for d in DIAGNOSES), *(text for _, _, text, _ in EARLIER), *(text for _, _, text in OTHER))
 """Codes and texts of the columns, in the same order."""
 
 
@@ -148,6 +159,14 @@ def coded(day: date) -> U8:
     for number, (code, _, _, since) in enumerate(EARLIER):
         if day < since:
             shown[INDEX[code]] = len(DIAGNOSES) + number
+    return shown
+
+
+def coded_otherwise(day: date) -> U8:
+    """Return (54,) positions in `CODES` of the diagnoses on a day after a change of coding."""
+    shown = coded(day)
+    for number, (code, _, _) in enumerate(OTHER):
+        shown[INDEX[code]] = len(DIAGNOSES) + len(EARLIER) + number
     return shown
 
 

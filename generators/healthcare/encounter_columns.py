@@ -14,12 +14,12 @@ from generators.base import day_number
 from generators.healthcare import charges, complaints, emergency, patient_ids, vitals
 from generators.healthcare.care_sites import CareSites, departments
 from generators.healthcare.care_volume import CLASSES, FHIR_OF_CLASS, INPATIENT
-from generators.healthcare.diagnoses import coded
+from generators.healthcare.diagnoses import coded, coded_otherwise
 from generators.healthcare.encounters import ADMITTED, MINUTE, U8, Encounters
 from generators.healthcare.nullable import nullable
 from generators.healthcare.patients import Population
 from generators.healthcare.stays import INELIGIBLE, YES
-from generators.randomness import F64
+from generators.randomness import F64, LANES
 
 SAFE_HARBOR_AGE = 90
 """Age at which ages are pooled and birth years left out (45 CFR 164.514(b)(2)(i)(C))."""
@@ -108,6 +108,9 @@ class EncounterColumns:
         department = departments(rows)
         reason, recorded = complaints.reasons(rows)
         shown = coded(rows.day)[rows.diagnosis]
+        if share := self.population.scenario.other_codes(day_number(rows.day)):
+            other = coded_otherwise(rows.day)[rows.diagnosis]
+            shown = np.where(rows.lanes("coding_change") < share * LANES, other, shown)
         return {
             "department": department,
             "provider_id": patient_ids.provider_text(self.sites.providers(rows, department)),

@@ -179,11 +179,13 @@ class Hospital:
 
     def exits(self, first: int, last: int) -> Exits:
         """Return the patients who leave on the days [first, last), by whatever cause."""
-        slots, days = self.population.renewals(first, last)
-        born, _, _ = self.population.occupy(slots, days)
-        entity, life = self.population.before(slots, born)
+        population = self.population
+        slots, days = population.renewals(first, last)
+        entity = population.occupy(slots, days)[0] - population.slots
         how, los, dx, source = hash_lanes(self.key("exit"), entity)
-        return Exits(slots, entity, days, life, how, death_lengths()[los], dx, source)
+        # Exits have the season of the births that they make room for; deaths among them have none.
+        how = how * population.births.factor(days)
+        return Exits(slots, entity, days, population.born(slots, entity), how, death_lengths()[los], dx, source)
 
     def _deaths(self, day: int) -> tuple[Stays, Patients]:
         """Return the stays opened on a day that end in death, 1 to 60 days later."""

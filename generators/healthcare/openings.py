@@ -17,9 +17,17 @@ import numpy as np
 
 from generators.entities import I64
 from generators.healthcare import payers
+from generators.healthcare.births import TICKS
 from generators.healthcare.care_volume import INPATIENT
 from generators.healthcare.diagnoses import DELIVERY
-from generators.healthcare.patients import BIRTH_RATE, WEIGHT_BLOCK, YEAR_DAYS, Flags, Patients, Population
+from generators.healthcare.patients import (
+    BIRTH_RATE,
+    WEIGHT_BLOCK,
+    YEAR_DAYS,
+    Flags,
+    Patients,
+    Population,
+)
 from generators.healthcare.readmission import REFERENCE_RATE
 from generators.healthcare.stays import DEATH_SHARE, Stays
 from generators.healthcare.use_of_care import cell_of, use_table
@@ -75,9 +83,10 @@ class Openings:
     def opened(self, first: int, last: int) -> tuple[Stays, Patients, F64]:
         """Return (stays without their facts, patients, yearly rate of openings) of the days [first, last)."""
         slots, days = self._opportunities(first, last)
-        entity, age, remaining = self.population.occupy(slots, days)
-        free = (remaining > LIFE_LEFT_DAYS) & (age >= MIN_AGE_DAYS)
-        who = self.population.describe(slots[free], entity[free], age[free], remaining[free], days[free])
+        entity, age = self.population.occupy(slots, days)
+        left = self.population.born(slots, entity + self.population.slots) - days
+        free = (left > LIFE_LEFT_DAYS) & (age >= MIN_AGE_DAYS)
+        who = self.population.describe(slots[free], entity[free], age[free], days[free])
         days = days[free]
         key = who.slot << 17 | days
         words = hash64(self._key("opening"), key)
@@ -123,9 +132,9 @@ class Openings:
         """Return (share of opportunities that open, level c): the mean of min(1, c x use) over a sample of slots."""
         population = self.population
         slots = np.arange(1 << 17)
-        phase, life = population.lives(slots)
-        who = population.describe(slots, slots, phase, life - phase, 20_000)
-        free = (who.remaining > LIFE_LEFT_DAYS) & (who.age_days >= MIN_AGE_DAYS)
+        age, life = (ticks // TICKS for ticks in population.lives(slots))
+        who = population.describe(slots, slots, age, 20_000)
+        free = (life - age > LIFE_LEFT_DAYS) & (age >= MIN_AGE_DAYS)
         use = np.sort(np.where(free, self._use(who), 0.0))
         level = np.geomspace(1e-5, 100.0, 600)
         below = np.searchsorted(use, 1.0 / level)

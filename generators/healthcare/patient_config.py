@@ -12,6 +12,8 @@ from generators.config import GeneratorConfig, HolidayProfile
 from generators.errors import CalendarError
 from generators.healthcare import payers
 from generators.healthcare.care_volume import CLASS_SHARES, CLASSES
+from generators.healthcare.patient_drift import PatientDrift
+from generators.scenarios import DRIFT_FIELD
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
@@ -54,6 +56,7 @@ class PatientRecordsConfig(GeneratorConfig):
         description="Whether birth dates are cut to the year and ages of 90 and over are shown as 90 without a year; "
         "dates of encounters stay, to be read as shifted: they are the partitions.",
     )
+    drift: tuple[PatientDrift, ...] = Field(default=(), description=DRIFT_FIELD)
 
     @field_validator("class_shares")
     @classmethod

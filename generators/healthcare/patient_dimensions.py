@@ -36,24 +36,24 @@ def patients(
 def _block(
     population: Population, sites: CareSites, safe_harbor: bool, slots: I64, first: int, last: int
 ) -> pl.DataFrame:
-    earliest, age, remaining = population.occupy(slots, first)
-    latest, _, _ = population.occupy(slots, last)
-    life = (age + remaining).astype(np.int64)
+    earliest, _ = population.occupy(slots, first)
+    latest, _ = population.occupy(slots, last)
     count = (latest - earliest) // population.slots + 1
     owner = np.repeat(np.arange(len(slots)), count)
     step = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
-    slot, life = slots[owner], life[owner]
+    slot = slots[owner]
     entity = earliest[owner] + step * population.slots
-    born = first - age[owner].astype(np.int64) + step * life
+    born = population.born(slot, entity).astype(np.int64)
     # A change of cover falls on a birthday: spans of ages are in completed years.
     edges = (*SPAN_EDGES, SAFE_HARBOR_AGE) if safe_harbor else SPAN_EDGES
-    breaks = np.stack([born, *(birthday(born, years) for years in sorted(edges))], axis=1)
-    exits = born + life
+    days = [born, *(birthday(born, years) for years in sorted(edges))]
+    lost, _ = population.loss_draws(entity)
+    days += [np.maximum(day, born) for day in population.scenario.payer_days(lost, last)]
+    breaks = np.sort(np.stack(days, axis=1), axis=1)
+    exits = population.born(slot, entity + population.slots).astype(np.int64)
     kept = (breaks < exits[:, None]) & (breaks <= last)
     row, since = np.nonzero(kept)[0], breaks[kept]
-    who = population.describe(
-        slot[row], entity[row], (since - born[row]).astype(np.int32), np.ones(len(row), np.int32), since
-    )
+    who = population.describe(slot[row], entity[row], (since - born[row]).astype(np.int32), since)
     row, since, who = _changes(row, since, who, safe_harbor)
     until = np.append(since[1:], 0)
     final = np.append(row[1:] != row[:-1], True)

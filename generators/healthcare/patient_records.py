@@ -18,6 +18,7 @@ from generators.base import BaseGenerator, Batch, Process, day_number
 from generators.calendar import LAST_DAY
 from generators.healthcare import care_volume, patient_dimensions, patient_ids, patient_tables, payers, stays
 from generators.healthcare.admissions import Admissions
+from generators.healthcare.births import BirthCalendar
 from generators.healthcare.care_sites import CareSites
 from generators.healthcare.care_volume import CLASSES, DRAWN, EMERGENCY, INPATIENT
 from generators.healthcare.diagnoses import DiagnosisMix, class_weights
@@ -25,6 +26,7 @@ from generators.healthcare.encounter_columns import EncounterColumns
 from generators.healthcare.hospital import Hospital
 from generators.healthcare.openings import Openings
 from generators.healthcare.patient_config import PatientRecordsConfig
+from generators.healthcare.patient_drift import CLINIC_CLASSES, PatientScenario
 from generators.healthcare.patients import BIRTH_RATE, PATIENT_YEAR_ROWS, YEAR_DAYS, Population
 from generators.healthcare.readmission import KNOWN_AFTER_DAYS
 from generators.healthcare.seasons import SOUTHERN, Season, season
@@ -52,7 +54,7 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
     domain = "healthcare"
     description = "Healthcare encounters with patients, diagnoses, vital signs, payers, charges and readmissions."
     config_type = PatientRecordsConfig
-    revision = 1
+    revision = 2
     tables = (patient_tables.ENCOUNTERS, patient_tables.READMISSION_OUTCOMES, patient_tables.PATIENTS)
     bin_minutes = 1
 
@@ -62,6 +64,7 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
     def processes(self) -> tuple[Process, ...]:
         """One process a class, in the order of `CLASSES`."""
         config = self.config
+        scenario = self.scenario if config.drift else None
 
         def one(name: str) -> Process:
             volume = VolumeModel.from_config(
@@ -72,6 +75,7 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
                 tables=care_volume.tables(name, config.saturday_clinic, self._southern),
                 share=config.class_shares[name],
                 processes=CLASSES,
+                drift=(lambda day: scenario.volume(name, day_number(day))) if scenario else None,
             )
             hours = IntradayProfile.from_config(
                 config, care_volume.HOURS[name], care_volume.weekday_hours(name), minutes=care_volume.GRID.get(name)
@@ -86,7 +90,10 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
         deaths = stays.EMERGENCY_DEATH_SHARE * BIRTH_RATE / YEAR_DAYS * self.population.slots
         derived = deaths + stays.EMERGENCY_SHARE * self._stays_mean
         means[INPATIENT] = 0.0
-        means[EMERGENCY] *= max(0.0, 1.0 - derived / (self.config.base_daily_volume * self._share(EMERGENCY)))
+        derived /= self.config.base_daily_volume * self._share(EMERGENCY)
+        # Drifts change the visits of the department, not the stays that come through it.
+        factor = self.scenario.volume("emergency", day_number(day))
+        means[EMERGENCY] *= max(0.0, 1.0 - derived / factor)
         return means
 
     def _share(self, cls: int) -> float:
@@ -108,10 +115,17 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
         return tuple(self.config.payer_shares[segment] for segment in payers.SEGMENTS)
 
     @cached_property
+    def scenario(self) -> PatientScenario:
+        """What the config's drifts do on each day."""
+        clinics = sum(self.config.class_shares[name] for name in CLINIC_CLASSES)
+        return PatientScenario(self.config.drift, clinics)
+
+    @cached_property
     def population(self) -> Population:
         """The patients."""
         slots = max(1, round(self.config.base_daily_volume * 365 / PATIENT_YEAR_ROWS))
-        return Population(self.config.seed, self.name, slots, self.payer_shares)
+        births = BirthCalendar.of(self._southern)
+        return Population(self.config.seed, self.name, slots, self.payer_shares, births, self.scenario)
 
     @cached_property
     def use(self) -> UseOfCare:
@@ -169,7 +183,8 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
 
     def season(self, day: date) -> Season:
         """Return what the date says about disease."""
-        return season(day, self.config.seed, self.name, self._southern, self.config.flu_severity)
+        wave = self.scenario.flu(day_number(day))
+        return season(day, self.config.seed, self.name, self._southern, self.config.flu_severity, wave)
 
     def vocabularies(self) -> Mapping[str, tuple[str, ...]]:
         """Return the texts that no identifier format covers."""

@@ -61,7 +61,7 @@ def _vital(name: str, dtype: type[pl.DataType], text: str, unit: str, low: float
 ENCOUNTERS = TableSchema(
     "encounters",
     "events",
-    "1.0",
+    "2.0",
     description="Encounters of patients with clinics, urgent care, the emergency department and the hospital. Fully "
     "synthetic: no real person, not derived from patient data.",
     columns=(

@@ -1,16 +1,18 @@
 """Patients as renewing slots: born into a slot, leaving it at the end of their life, the pyramid the same for ever.
 
 The density of ages f falls piecewise linearly. A slot draws a point (a0, h) uniformly under f: at time 0 its occupant
-is a0 years old, and every occupant of the slot lives L = f^-1(h) years. On day t the slot's clock is x = t + phase, its
-occupant number g = x div L, the occupant's age x mod L: everyone is born into the slot, and at any time ages follow f.
-Lives repeat in blocks of 2^20 slots, each with its own shift of the clock, so that the births of a day are a look-up
-in one table of the block whatever the population's size.
+is a0 years old, and every occupant of the slot lives L = f^-1(h) years. At time x the slot's clock is x + phase, its
+occupant number g = (x + phase) div L, and the rest is what has passed since the occupant's birth: everyone is born into
+the slot, and at any time ages follow f. Lives repeat in blocks of 2^20 slots, each with its own shift of the clock, so
+that the births of a day are a look-up in one table of the block whatever the population's size.
+
+Time x counts the ticks of `births`: lives begin evenly in ticks and so by season on the calendar. An age is the days
+that have passed since the day of birth.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any
@@ -18,12 +20,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from generators.calendar import LAST_DAY
 from generators.entities import I32, I64
 from generators.healthcare import payers
+from generators.healthcare.births import LAST_ASKED, TICKS, BirthCalendar, completed_years
+from generators.healthcare.patient_drift import PatientScenario
 from generators.randomness import F64, LANES, hash64, hash_key, hash_lanes, pick_table, stream
 
 U8 = NDArray[np.uint8]
+U16 = NDArray[np.uint16]
 Flags = NDArray[np.bool_]
 
 PATIENT_YEAR_ROWS = 4.1
@@ -38,9 +42,8 @@ YEAR_DAYS = 365.25
 MIN_LIFE_DAYS = 400
 MAX_YEARS = 106
 LIFE_BLOCK = 1 << 20
-_SHIFTS = 1024
-_LAST = (LAST_DAY - date(1970, 1, 1)).days + 200
-"""Last day (from 1970-01-01) on which births are asked for: stays that end after the calendar does."""
+_FIRST_SHIFT, _SHIFTS = 2, 1024
+"""Days by which clocks of blocks are ahead: two at least, for the births of the two days before the calendar."""
 
 SEXES = ("female", "male", "other", "unknown")
 SEX_SHARES = (0.5085, 0.4885, 0.0015, 0.0015)
@@ -70,8 +73,6 @@ class Patients:
     slot: I64
     entity: I64
     age_days: I32
-    remaining: I32
-    """Days until the slot's next birth."""
     years: U8
     """Completed years."""
     sex: U8
@@ -100,25 +101,29 @@ class Population:
         generator: Name of the generator.
         slots: Patients at any time.
         payer_shares: Shares of payers by age segment, see `payers.SHARES`.
+        births: When lives begin.
+        scenario: The drifts.
     """
 
     seed: int
     generator: str
     slots: int
     payer_shares: tuple[tuple[float, ...], ...]
+    births: BirthCalendar
+    scenario: PatientScenario
 
     # -- lives ----------------------------------------------------------------------------------------------------
 
     def lives(self, number: I64) -> tuple[I32, I32]:
-        """Return (phase, life) in days of (n,) numbers of a block: the clock at time 0, and from birth to exit."""
+        """Return (phase, life) in ticks of (n,) numbers of a block: the clock at time 0, and from birth to exit."""
         words = hash64(hash_key(self.seed, self.generator, "patient", "life"), number)
         ages, density = (np.array(v) for v in zip(*PYRAMID, strict=True))
         first = (words >> np.uint64(32)).astype(np.float64) * 2.0**-32
         second = (words & np.uint64(0xFFFFFFFF)).astype(np.float64) * 2.0**-32
         start = np.interp(first, *_pyramid_quantiles())
         height = second * np.interp(start, ages, density)
-        life = np.maximum(MIN_LIFE_DAYS, np.ceil(np.interp(height, density[::-1], ages[::-1]) * YEAR_DAYS))
-        phase = np.minimum(np.floor(start * YEAR_DAYS), life - 1)
+        life = np.maximum(MIN_LIFE_DAYS, np.ceil(np.interp(height, density[::-1], ages[::-1]) * YEAR_DAYS)) * TICKS
+        phase = np.minimum(np.floor(start * YEAR_DAYS * TICKS), life - 1)
         return phase.astype(np.int32), life.astype(np.int32)
 
     @cached_property
@@ -127,29 +132,33 @@ class Population:
 
     @cached_property
     def _shift(self) -> I32:
+        """Ticks by which the clock of each block is ahead."""
         blocks = np.arange(-(-self.slots // LIFE_BLOCK))
         shift = hash64(hash_key(self.seed, self.generator, "patient", "shift"), blocks) % np.uint64(_SHIFTS)
-        return shift.astype(np.int32)
+        return (shift.astype(np.int32) + np.int32(_FIRST_SHIFT)) * np.int32(TICKS)
 
     @cached_property
-    def _births(self) -> tuple[I32, I64]:
-        """Numbers of a block sorted by the days of its clock on which they renew, and (days + 1,) bounds."""
+    def _renewals(self) -> tuple[I32, I32]:
+        """Numbers of a block sorted by the ticks of its clock at which they renew, and (ticks + 1,) bounds."""
         phase, life = self._block
-        last = _LAST + _SHIFTS
-        first = (phase == 0).astype(np.int32) * -1  # a clock at 0 renews on day 0 as well
-        count = (last + phase) // life - first
+        last = (LAST_ASKED + _FIRST_SHIFT + _SHIFTS) * TICKS
+        count = (last + phase) // life
         number = np.repeat(np.arange(len(phase), dtype=np.int32), count)
-        turn = np.arange(len(number)) - np.repeat(np.cumsum(count) - count, count) + 1 + np.repeat(first, count)
-        day = (turn * life[number] - phase[number]).astype(np.uint16)
-        order = np.argsort(day, kind="stable")
-        return number[order], np.searchsorted(day[order], np.arange(last + 2))
+        turn = np.arange(len(number)) - np.repeat(np.cumsum(count) - count, count) + 1
+        tick = (turn * life[number] - phase[number]).astype(np.int32)
+        day, part = (tick // TICKS).astype(np.uint16), (tick % TICKS).astype(np.uint8)
+        order = np.argsort(part, kind="stable")  # two passes over small numbers are three times as fast as one
+        order = order[np.argsort(day[order], kind="stable")]
+        bounds = np.concatenate([[0], np.cumsum(np.bincount(tick, minlength=last + 1))])
+        return number[order], bounds.astype(np.int32)
 
     def renewals(self, first: int, last: int) -> tuple[I64, I64]:
         """Return (slots, days) of the births on the days [first, last): their occupants before leave on those days."""
-        number, bounds = self._births
+        number, bounds = self._renewals
         slots, days, every = [], [], np.arange(first, last)
+        ticks = self.births.first_tick(np.arange(first, last + 1))
         for block, shift in enumerate(self._shift.tolist()):
-            edges = bounds[first + shift : last + shift + 1]
+            edges = bounds[ticks + shift]
             slots.append(number[edges[0] : edges[-1]] + np.int64(block * LIFE_BLOCK))
             days.append(np.repeat(every, np.diff(edges)))
         found, when = np.concatenate(slots), np.concatenate(days)
@@ -158,32 +167,35 @@ class Population:
 
     def birth_counts(self, first: int, last: int) -> I64:
         """Return the number of births on each of the days [first, last)."""
-        number, bounds = self._births
-        days = np.arange(first, last)
-        counts = np.zeros(len(days), np.int64)
+        number, bounds = self._renewals
+        ticks = self.births.first_tick(np.arange(first, last + 1))
+        counts = np.zeros(last - first, np.int64)
         for block, shift in enumerate(self._shift.tolist()):
             left = self.slots - block * LIFE_BLOCK
+            edges = bounds[ticks + shift]
             if left >= len(self._block[0]):
-                counts += bounds[days + shift + 1] - bounds[days + shift]
+                counts += np.diff(edges)
             else:  # the last block is short
-                counts += [np.count_nonzero(number[bounds[m] : bounds[m + 1]] < left) for m in (days + shift).tolist()]
+                counts += [np.count_nonzero(number[a:b] < left) for a, b in pairwise(edges.tolist())]
         return counts
 
-    def occupy(self, slots: I64, day: NDArray[Any] | int) -> tuple[I64, I32, I32]:
-        """Return (entity, age in days, days until the slot's next birth) of (n,) slots, on a day or on (n,) days."""
+    def occupy(self, slots: I64, day: NDArray[Any] | int) -> tuple[I64, I32]:
+        """Return (entity, age in days) of (n,) slots, on a day or on (n,) days."""
         phase, life = self._block
         number = slots & (LIFE_BLOCK - 1)
-        clock = phase[number] + self._shift[slots >> 20] + np.asarray(day, np.int32)
-        lifetime = life[number]
-        generation, age = np.divmod(clock, lifetime)
+        now = self.births.first_tick(np.asarray(day) + 1) - np.int32(1)  # who is born on the day is there on it
+        generation, since = np.divmod(phase[number] + self._shift[slots >> 20] + now, life[number])
         entity = generation.astype(np.int64)
         entity *= self.slots
         entity += slots
-        return entity, age, lifetime - age
+        return entity, np.asarray(np.asarray(day, np.int32) - self.births.day_of(now - since), np.int32)
 
-    def before(self, slots: I64, entity: I64) -> tuple[I64, I32]:
-        """Return (entity, life in days) of the occupants before the given ones of (n,) slots."""
-        return entity - self.slots, self._block[1][slots & (LIFE_BLOCK - 1)]
+    def born(self, slots: I64, entity: I64) -> I32:
+        """Return the days of birth (since 1970-01-01) of the occupants of (n,) slots: their predecessors' exits."""
+        phase, life = self._block
+        number = slots & (LIFE_BLOCK - 1)
+        generation = ((entity - slots) // self.slots).astype(np.int32)
+        return self.births.day_of(generation * life[number] - phase[number] - self._shift[slots >> 20])
 
     # -- activity -------------------------------------------------------------------------------------------------
 
@@ -197,10 +209,10 @@ class Population:
 
     def on_day(self, slots: I64, day: NDArray[Any] | int) -> Patients:
         """Return the patients in (n,) slots on a day or on (n,) days (since 1970-01-01)."""
-        entity, age, remaining = self.occupy(slots, day)
-        return self.describe(slots, entity, age, remaining, day)
+        entity, age = self.occupy(slots, day)
+        return self.describe(slots, entity, age, day)
 
-    def describe(self, slots: I64, entity: I64, age: I32, remaining: I32, day: NDArray[Any] | int) -> Patients:
+    def describe(self, slots: I64, entity: I64, age: I32, day: NDArray[Any] | int) -> Patients:
         """Return the attributes of (n,) patients of known age on a day."""
         years = completed_years(age, day)
         sex, origin, chronic, area = hash_lanes(self._person_key, entity)
@@ -210,21 +222,20 @@ class Population:
             slot=slots,
             entity=entity,
             age_days=age,
-            remaining=remaining,
             years=years,
             sex=pick_sex()[sex],
             race=race,
             ethnicity=ethnicity,
             area=_areas()[area],
             chronic=chronic_table()[years.astype(np.intp) << 12 | chronic >> 4],
-            payer=self._payer(entity, years, race, ethnicity),
+            payer=self._payer(entity, years, race, ethnicity, day),
         )
 
     def area_of(self, entity: I64) -> U8:
         """Return the areas of (n,) patients."""
         return np.asarray(_areas()[hash_lanes(self._person_key, entity)[3]], np.uint8)
 
-    def _payer(self, entity: I64, years: U8, race: U8, ethnicity: U8) -> U8:
+    def _payer(self, entity: I64, years: U8, race: U8, ethnicity: U8, day: NDArray[Any] | int) -> U8:
         """Return (n,) payers: an own draw for each span of ages with p = 0.3, else the patient's usual draw."""
         usual = hash_lanes(self._payer_key, entity)[0]
         span = payers.span_of_age()[years]
@@ -232,7 +243,15 @@ class Population:
         draw = np.where(kept < int(payers.NEW_COVER * LANES), own, usual)
         group = payers.group(race == BLACK, ethnicity == 0)
         cell = payers.segment_of_age()[years] * np.uint8(payers.GROUPS) + group
-        return np.asarray(payers.table(self.payer_shares)[cell.astype(np.intp) << 12 | draw >> 4], np.uint8)
+        payer = np.asarray(payers.table(self.payer_shares)[cell.astype(np.intp) << 12 | draw >> 4], np.uint8)
+        if self.scenario.of("payer_shift"):
+            payer = self.scenario.payers(payer, *self.loss_draws(entity), day)
+        return payer
+
+    def loss_draws(self, entity: I64) -> tuple[U16, U16]:
+        """Return (n,) 16-bit draws of who loses Medicaid first under a drift, and of what they have instead."""
+        lost, found, _, _ = hash_lanes(self._loss_key, entity)
+        return lost, found
 
     @cached_property
     def _person_key(self) -> np.uint64:
@@ -241,6 +260,10 @@ class Population:
     @cached_property
     def _payer_key(self) -> np.uint64:
         return hash_key(self.seed, self.generator, "patient", "payer")
+
+    @cached_property
+    def _loss_key(self) -> np.uint64:
+        return hash_key(self.seed, self.generator, "patient", "payer shift")
 
     @cached_property
     def _span_key(self) -> np.uint64:
@@ -274,27 +297,6 @@ def pyramid_years() -> F64:
 
 BIRTH_RATE = PYRAMID[0][1] / sum((b - a) * (f + g) / 2 for (a, f), (b, g) in pairwise(PYRAMID))
 """Births a slot and year: the density at age 0."""
-
-_FIRST_BIRTH = -40_000
-
-
-@lru_cache(maxsize=1)
-def _civil() -> tuple[I32, I32]:
-    """Return (year, 32 month + day of month) of the days from `_FIRST_BIRTH` on, counted from 1970-01-01."""
-    days = np.arange(_FIRST_BIRTH, _LAST + 400).astype("M8[D]")
-    months = days.astype("M8[M]").astype(np.int64)
-    of_month = (days - days.astype("M8[M]").astype("M8[D]")).astype(np.int64)
-    return (months // 12 + 1970).astype(np.int32), (months % 12 * 32 + of_month).astype(np.int32)
-
-
-def completed_years(age: I32, day: NDArray[Any] | int) -> U8:
-    """Return (n,) completed calendar years of ages in days on a day; who was born on 29 February waits for 1 March."""
-    year, place = _civil()
-    today = np.asarray(day, np.int32) - _FIRST_BIRTH
-    birth = today - age
-    years = year[today] - year[birth]
-    years -= place[today] < place[birth]
-    return np.asarray(years, np.uint8)
 
 
 @lru_cache(maxsize=1)

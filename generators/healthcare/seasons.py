@@ -25,8 +25,9 @@ MONTHLY: Mapping[str, tuple[float, ...]] = {
     "summer_mild": (0.92, 0.93, 0.95, 0.98, 1.02, 1.06, 1.09, 1.09, 1.05, 1.00, 0.96, 0.95),
     "jan_plus": (1.25, *(0.977,) * 11),
     "oct_plus": (*(0.968,) * 9, 1.35, 0.968, 0.968),
+    "sep_plus": (*(0.983,) * 6, *(1.05,) * 3, *(0.983,) * 3),
 }
-"""Factors from January to December in the north, mean 1 over the year."""
+"""Factors from January to December in the north, mean 1 over the year; births follow the last one."""
 CIVIL = frozenset({"jan_plus", "oct_plus"})
 """Groups that follow insurance years and campaigns, not the sun."""
 BY_DAY: Mapping[str, tuple[float, float]] = {"weekend": (0.80, 1.50), "weekday": (1.35, 0.12)}
@@ -76,7 +77,7 @@ COVID_FROM = date(2020, 4, 1)
 
 
 @lru_cache(maxsize=4096)
-def season(day: date, seed: int, generator: str, southern: bool, severity: float) -> Season:
+def season(day: date, seed: int, generator: str, southern: bool, severity: float, wave: float) -> Season:
     """Return the season of a day.
 
     Args:
@@ -85,6 +86,7 @@ def season(day: date, seed: int, generator: str, southern: bool, severity: float
         generator: The generator's name.
         southern: Whether seasons turn by half a year.
         severity: Factor of influenza, 1 being usual.
+        wave: What a wave adds to the month's factor of influenza.
     """
     turned = 6 if southern else 0
     climate = (day.month - 1 + turned) % 12
@@ -92,7 +94,7 @@ def season(day: date, seed: int, generator: str, southern: bool, severity: float
     winter = day.year if southern or day.month >= 7 else day.year - 1
     shift, size = _flu_season(winter, seed, generator)
     moved = day - timedelta(shift)
-    flu = severity * size * MONTHLY["flu"][(moved.month - 1 + turned) % 12]
+    flu = severity * size * MONTHLY["flu"][(moved.month - 1 + turned) % 12] + wave
     return Season(climate, day.month - 1, flu, day.weekday() >= 5, day >= COVID_FROM)
 
 

@@ -101,13 +101,13 @@ class DayStays:
 
 @dataclass(frozen=True, eq=False)
 class Exits:
-    """(n,) patients who leave their slot for good: slot, entity, day, length of life, and draws that say how."""
+    """(n,) patients who leave their slot for good: slot, entity, day, day of birth, and draws that say how."""
 
     slot: I64
     entity: I64
     day: I64
-    life: I32
-    how: NDArray[np.uint16]
+    born: I32
+    how: F64
     los: U8
     """Nights before the exit, where it is a death in hospital."""
     dx: NDArray[np.uint16]
@@ -129,8 +129,7 @@ class Exits:
 
     def patients(self, population: Population, day: int) -> Patients:
         """Return their attributes on an earlier day."""
-        left = (self.day - day).astype(np.int32)
-        return population.describe(self.slot, self.entity, self.life - left, left, day)
+        return population.describe(self.slot, self.entity, np.int32(day) - self.born, day)
 
 
 _LOS_FACTOR = {"A41.9": 1.5, "I63.9": 1.4, "R07.9": 0.55, "R55": 0.65, "K52.9": 0.75, "F10.129": 0.8, "K35.80": 0.7}

@@ -74,6 +74,13 @@ def stability_index(before: F64, after: F64, bins: int = 10) -> float:
     return float(((q - p) * np.log(q / p)).sum())
 
 
+def mix_index(before: pl.Series, after: pl.Series) -> float:
+    """Return the population stability index over a column's values, nulls left out."""
+    p, q = (shares(column.drop_nulls()) for column in (before, after))
+    pairs = [(max(p.get(name, 0.0), 1e-6), max(q.get(name, 0.0), 1e-6)) for name in {*p, *q}]
+    return float(sum((y - x) * np.log(y / x) for x, y in pairs))
+
+
 def spearman(x: pl.Series, y: pl.Series) -> float:
     """Return the rank correlation."""
     return float(pl.DataFrame({"x": x, "y": y}).select(pl.corr("x", "y", method="spearman")).item())

@@ -116,7 +116,7 @@ KNOBS: list[tuple[str, object]] = [
     ("label_mode", "live"), ("hour_curve", "block"), ("market", "cfpb"), ("price_law", "uniform"),
     ("base_default_rate", 0.12), ("seasonal_multiplier", 4.0), ("economic_stress", 0.5), ("credit_risk_shift", 1.0),
     ("scenario_noise", 0.0), ("status_mode", "lifecycle"), ("eligible_categories", ("home",)), ("minimum_price", 100.0),
-    ("enforce_eligibility", True),
+    ("enforce_eligibility", True), ("drift", [{"preset": "economic_shock", "start": "2024-11-01"}]),
 ]  # fmt: skip
 MODIFIERS: dict[str, dict[str, object]] = {
     "peak_multiplier": {"peak_hours": (12,), "peak_multiplier": 5.0},

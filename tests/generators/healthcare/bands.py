@@ -116,7 +116,7 @@ def _stays(rows: pl.DataFrame) -> Iterator[Figure]:
     older = mean(snf.filter(pl.col("age_years") >= 80)["snf"])
     yield (
         "nursing facility, 80 and over to 45-64",
-        older / mean(snf.filter(pl.col("age_years").is_between(45, 64))["snf"]),
+        older / max(mean(snf.filter(pl.col("age_years").is_between(45, 64))["snf"]), 1e-9),
         2.5,
         8.0,
     )

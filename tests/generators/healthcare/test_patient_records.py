@@ -279,7 +279,7 @@ def test_tiny_volume_is_served() -> None:
     assert generator.events.violations(rows) == []
 
 
-GOLDEN = "5c7114edfbc3c0c0"
+GOLDEN = "f5de8b5bbe4b54b7"
 
 
 def test_golden_day_is_unchanged() -> None:
@@ -303,6 +303,7 @@ KNOBS: list[tuple[str, object]] = [
     ("payer_shares", {"under_18": (1, 0, 0, 0, 0), "18_to_64": (0.7, 0.1, 0.1, 0.1, 0), "65_plus": (0, 1, 0, 0, 0)}),
     ("saturday_clinic", True), ("no_show_rate", 0.3), ("flu_severity", 4.0), ("readmission_rate", 0.24),
     ("charge_growth", 0.2), ("digit_preference", False), ("safe_harbor", True),
+    ("drift", [{"preset": "pandemic", "start": "2024-11-01"}]),
 ]  # fmt: skip
 MODIFIERS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
     "peak_multiplier": ({"peak_hours": (12,)}, {"peak_hours": (12,), "peak_multiplier": 5.0}),

@@ -294,10 +294,35 @@ def test_calibration_holds_later(judge: Judge) -> None:
     assert 0.8 <= slope <= 1.2
 
 
-def test_readmission_by_diagnosis_and_payer(judge: Judge) -> None:
-    rates = judge.stays.group_by("primary_diagnosis_code").agg(pl.col("is_readmitted_30d").mean(), n=pl.len())
-    by_code = {str(code): rate for code, rate, n in rates.rows() if n > 300}
-    for code, low, high in (("I50.9", 0.17, 0.27), ("A41.9", 0.16, 0.26), ("O80", 0.005, 0.06), ("M17.11", 0.02, 0.09)):
-        assert low <= by_code[code] <= high, (code, by_code[code])
-    payer = {str(p): r for p, r in judge.stays.group_by("payer_type").agg(pl.col("is_readmitted_30d").mean()).rows()}
-    assert payer["medicare"] > payer["medicaid_chip"] > payer["private"] > 0.05
+# -- readmission by group ---------------------------------------------------------------------------------------
+
+GROUPS: dict[str, tuple[pl.Expr, float, float]] = {
+    "deliveries": (pl.col("primary_diagnosis_code") == "O80", 0.046, 0.01),
+    "heart failure and COPD": (pl.col("primary_diagnosis_code").is_in(["I50.9", "J44.1"]), 0.22, 0.03),
+    "sepsis": (pl.col("primary_diagnosis_code") == "A41.9", 0.20, 0.03),
+    "new knees": (pl.col("primary_diagnosis_code") == "M17.11", 0.055, 0.03),
+    "medicare": (pl.col("payer_type") == "medicare", 0.17, 0.03),
+    "medicaid": (pl.col("payer_type") == "medicaid_chip", 0.12, 0.03),
+    "private": (pl.col("payer_type") == "private", 0.115, 0.03),
+    "self-pay": (pl.col("payer_type") == "self_pay", 0.10, 0.03),
+    "everyone": (pl.lit(True), 0.14, 0.015),
+}
+"""Who, share readmitted, tolerance."""
+
+
+def group_violations(index: pl.DataFrame) -> dict[str, float]:
+    """Return the shares readmitted of the groups that lie outside."""
+    found = {name: index.filter(who)["is_readmitted_30d"].mean() for name, (who, _, _) in GROUPS.items()}
+    return {name: rate for name, rate in found.items() if abs(rate - GROUPS[name][1]) > GROUPS[name][2]}  # type: ignore[operator, misc]
+
+
+def test_readmission_by_group() -> None:
+    """A year of 12,000 rows a day: 98,000 index stays, 14,000 of them deliveries, whose standard error is 0.0018."""
+    large = get_generator("patient_records", base_daily_volume=12_000)
+    days = [FIRST + timedelta(n) for n in range(365)]
+    stays = pl.concat([of_class(large.generate(day), "inpatient") for day in days])
+    index = stays.filter(pl.col("is_readmitted_30d").is_not_null())
+    assert index.height > 90_000
+    assert group_violations(index) == {}
+    shuffled = index.with_columns(pl.col("is_readmitted_30d").shuffle(seed=1))
+    assert {"deliveries", "sepsis", "new knees", "heart failure and COPD"} <= set(group_violations(shuffled))

@@ -96,6 +96,33 @@ def test_births_come_in_pairs_of_one_hospital_and_day(run: pl.DataFrame) -> None
     assert_frame_equal(pairs(newborn), pairs(mother))
 
 
+def summer_births(country: str, months: tuple[int, ...]) -> tuple[float, int]:
+    """Return the share of a day's patients who were born in some months, and their number."""
+    generator = get_generator("patient_records", base_daily_volume=1_500, country=country)
+    table = pl.concat(list(generator.dimension("patients", RUN_FIRST, RUN_FIRST)))
+    born = table.unique("patient_id")["birth_date"].dt.month()
+    return float(born.is_in(months).mean()), len(born)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("country,months", [("US", (7, 8, 9)), ("AU", (1, 2, 3))])
+def test_more_children_are_born_in_late_summer(country: str, months: tuple[int, ...]) -> None:
+    days = sum(31 if month != 9 else 30 for month in months) - 2.75 * (2 in months)
+    expected = 1.05 * days / (1.05 * days + 0.983 * (365.25 - days))
+    found, n = summer_births(country, months)
+    tolerance = 5 * (expected * (1 - expected) / n) ** 0.5
+    assert found == pytest.approx(expected, abs=tolerance)
+    assert abs(days / 365.25 - expected) > 1.5 * tolerance  # births spread evenly would be caught
+
+
+def test_births_are_as_many_in_every_year() -> None:
+    population = get_generator("patient_records").population  # type: ignore[attr-defined]
+    first = [(date(year, 1, 1) - date(1970, 1, 1)).days for year in range(1970, 2100, 10)]
+    counts = [population.birth_counts(day, day + 3_652).sum() for day in first]
+    mean = sum(counts) / len(counts)
+    assert mean == pytest.approx(10 * 0.0128 * population.slots, rel=0.01)
+    assert max(abs(count - mean) for count in counts) < 5 * mean**0.5
+
+
 def test_emergency_stays_begin_when_their_visit_ends(run: pl.DataFrame) -> None:
     found = stays(run).filter((pl.col("admit_source") == "emergency") & (pl.col("begins") > RUN_FIRST))
     visits = of_class(run, "emergency").filter(pl.col("is_admitted"))
@@ -167,7 +194,7 @@ def test_label_day_alone_equals_label_day_in_a_range() -> None:
 
 
 def test_labels_know_no_event_before_the_start() -> None:
-    generator = get_generator("patient_records", base_daily_volume=600)
+    generator = get_generator("patient_records", base_daily_volume=2_000)
     start, day = date(2024, 6, 8), date(2024, 7, 10)
     cut, whole = generator.derive(OUTCOMES, day, start), generator.derive(OUTCOMES, day)
     first = whole["encounter_id"].str.slice(4, 8).str.to_date("%Y%m%d")
