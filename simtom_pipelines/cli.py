@@ -163,7 +163,7 @@ def generate(
     spec, table = find_table(_datasets(config), name)
     fields = _fields(settings or [], seed, base_daily_volume)
     if fields:
-        spec = replace(spec, config=spec.config.create(**{**spec.config.model_dump(exclude_unset=True), **fields}))
+        spec = replace(spec, config=spec.config.changed(fields))
     lake = _lake(config, output)
     interruptible()
     if table.kind == "dimension":

@@ -61,7 +61,7 @@ def stream(
     from simtom_pipelines.cli import _datasets, _fields, _load_settings
     from simtom_pipelines.datasets import find_table
     from simtom_pipelines.replay.clock import MonotonicClock
-    from simtom_pipelines.replay.live import LiveSource, live_config
+    from simtom_pipelines.replay.live import LiveSource
     from simtom_pipelines.replay.statistics import EPOCH
 
     spec, table = find_table(_datasets(_load_settings()), name)
@@ -78,7 +78,7 @@ def stream(
     source = LiveSource(
         f"{spec.name}/{table.name}",
         spec.generator,
-        live_config(spec.config, _fields(settings or [], seed, base_daily_volume)),
+        spec.config.changed(_fields(settings or [], seed, base_daily_volume)),
         request,
         now=EPOCH + timedelta(microseconds=MonotonicClock().wall()),
     )

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from generators import CalendarError, ConfigError, UnknownNameError
+from generators.config import known_fields
 from simtom_pipelines.lake import LakeError
 from simtom_pipelines.replay.errors import ReplayError
 from simtom_pipelines.storage import StorageError
@@ -62,7 +63,7 @@ def _located(error: ValidationError, model: type[BaseModel], where: str) -> Iter
     for item in error.errors(include_url=False, include_context=False):
         found = {**item, "loc": (where, *item["loc"])}
         if item["type"] == "extra_forbidden":
-            found["msg"] = f"unknown field; known: {', '.join(model.model_fields)}"
+            found["msg"] = f"unknown field; known: {', '.join(known_fields(model, item['loc'][:-1]))}"
         yield found
 
 
