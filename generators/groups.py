@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
 
 ValueT = TypeVar("ValueT")
 
@@ -87,9 +88,9 @@ class FieldGroup(BaseModel):
         return named(cls, value, info)
 
 
-def leaves(model: type[BaseModel], prefix: str = "") -> dict[str, Any]:
+def leaves(model: type[BaseModel], prefix: str = "") -> dict[str, FieldInfo]:
     """Return dotted name -> field of a config, those of its groups one by one."""
-    found: dict[str, Any] = {}
+    found: dict[str, FieldInfo] = {}
     for name, field in model.model_fields.items():
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, FieldGroup):

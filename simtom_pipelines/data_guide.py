@@ -6,8 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pydantic.fields import FieldInfo
+
 from generators import generator_class, list_generators
 from generators.base import BaseGenerator
+from generators.groups import leaves
 from generators.schema import INSTANT, Column, TableSchema, references
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "data"
@@ -22,7 +25,7 @@ def guide(cls: type[BaseGenerator[Any]]) -> str:
         cls.description,
         "Made from the schemas by `make docs`; do not edit by hand.",
         "## Config",
-        _table(("field", "default", "meaning"), [_field(cls, name) for name in cls.config_type.model_fields]),
+        _table(("field", "default", "meaning"), [_field(*item) for item in leaves(cls.config_type).items()]),
     ]
     for table in cls.tables:
         rows = [_row(table, column) for column in table]
@@ -53,11 +56,16 @@ def _about(cls: type[BaseGenerator[Any]], table: TableSchema) -> str:
     return " ".join(said + ["; ".join(named) + "."] * bool(named))
 
 
-def _field(cls: type[BaseGenerator[Any]], name: str) -> tuple[str, ...]:
-    field = cls.config_type.model_fields[name]
+def _field(name: str, field: FieldInfo) -> tuple[str, ...]:
     default = field.get_default(call_default_factory=True)
-    shown = getattr(default, "value", default)
-    return f"`{name}`", f"`{shown}`", field.description or ""
+    return f"`{name}`", f"`{_shown(getattr(default, 'value', default))}`", field.description or ""
+
+
+def _shown(value: Any) -> str:
+    """Return a default as Python writes it, shares to four digits."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key!r}: {_shown(item)}" for key, item in value.items()) + "}"
+    return f"{value:.4g}" if isinstance(value, float) and len(repr(value)) > 8 else str(value)
 
 
 def _row(table: TableSchema, column: Column) -> tuple[str, ...]:

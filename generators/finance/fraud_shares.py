@@ -121,13 +121,18 @@ class EpisodeShares(FieldGroup):
 
 
 class DisputeShares(FieldGroup):
-    """Genuine purchases that are disputed: approved first attempts in 5815, 5816, 4899 and 5999, card not present."""
+    """Genuine purchases that are disputed."""
 
     first_party: Share = Field(
-        default=0.0033, le=0.2, description="Share that the cardholder himself disputes as fraud."
+        default=0.0033,
+        le=0.2,
+        description="Share of approved first attempts in 5815, 5816, 4899 and 5999, card not present, that the "
+        "cardholder himself disputes as fraud.",
     )
-    service: Share = Field(default=0.0010, le=0.2, description="Share disputed for another reason.")
-    not_received: Share = Field(default=0.7, description="Share of those that were never delivered; duplicates else.")
+    service: Share = Field(default=0.0010, le=0.2, description="Share of them disputed for another reason.")
+    not_received: Share = Field(
+        default=0.7, description="Share of the latter that were never delivered; duplicates else."
+    )
     amount_factor: float = Field(
         default=1.3, gt=0, le=100, description="Factor of amounts that the cardholder disputes as fraud."
     )

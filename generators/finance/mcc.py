@@ -254,7 +254,7 @@ def category_tables(
     """Return the alias tables of a channel on a kind of day.
 
     The hour curve and the category shares of the day are both kept by iterative fitting over (category, hour); the
-    personas then multiply the categories.
+    personas then multiply the categories, weighed so that their mean is kept in every hour.
     """
     shares = day_shares(laws, channel, weekday, event)
     weights_of_hours = [max(weight, 1e-9) for weight in curve]
@@ -263,8 +263,14 @@ def category_tables(
     for _ in range(60):
         joint *= np.divide(shares, joint.sum(axis=1), out=np.zeros(SIZE), where=shares > 0)[:, None]
         joint *= (hours / joint.sum(axis=0))[None, :]
-    weights = joint.T[:, None, :] * personas(seed, generator, laws)[None, :, :]
-    return _alias_tables(weights.reshape(-1, SIZE))
+    target = joint.T / joint.sum(axis=0)[:, None]
+    persona, weights = personas(seed, generator, laws), target
+    for _ in range(6):
+        shares_of = weights[:, None, :] * persona[None, :, :]
+        shares_of /= shares_of.sum(axis=2, keepdims=True)
+        mean = shares_of.mean(axis=1)
+        weights = weights * np.divide(target, mean, out=np.zeros_like(mean), where=mean > 0)
+    return _alias_tables((weights[:, None, :] * persona[None, :, :]).reshape(-1, SIZE))
 
 
 def day_shares(laws: CategoryLaws, channel: int, weekday: int, event: str | None) -> F64:

@@ -64,6 +64,9 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
         config = self.config
 
         def one(name: str) -> Process:
+            intraday = IntradayProfile.from_config(
+                config, care_volume.HOURS[name], care_volume.weekday_hours(name), minutes=care_volume.GRID.get(name)
+            )
             volume = VolumeModel.from_config(
                 config,
                 generator=self.name,
@@ -72,11 +75,9 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
                 tables=care_volume.tables(name, config.saturday_clinic, self._southern),
                 share=config.class_shares[name],
                 processes=CLASSES,
+                intraday=intraday,
             )
-            hours = IntradayProfile.from_config(
-                config, care_volume.HOURS[name], care_volume.weekday_hours(name), minutes=care_volume.GRID.get(name)
-            )
-            return Process(name, volume, hours)
+            return Process(name, volume, intraday)
 
         return tuple(one(name) for name in CLASSES)
 
