@@ -29,6 +29,10 @@ PRESETS = {"realistic": 0.0012, "teaching": 0.005}
 """Fraud rate by preset: share of all authorisations."""
 
 
+CNP_SHARE = 0.35
+"""Share of card-not-present rows by default, as the table of categories has it."""
+
+
 class CreditCardsConfig(GeneratorConfig):
     """What determines card payments."""
 
@@ -75,7 +79,9 @@ class CreditCardsConfig(GeneratorConfig):
         default=(),
         description="Days of a sale online like Prime Day: the event online_sale, 1.25 for card-not-present.",
     )
-    cnp_share: float = Field(default=0.35, ge=0.15, le=0.85, description="Card-not-present share of ordinary rows.")
+    cnp_share: float = Field(
+        default=CNP_SHARE, ge=0.15, le=0.85, description="Card-not-present share of ordinary rows."
+    )
     cp_decline_rate: Share = Field(default=0.025, description="Declines of card-present rows.")
     cnp_decline_rate: Share = Field(default=0.11, description="Declines of card-not-present rows.")
     recurring_decline_rate: Share = Field(default=0.14, description="Declines of recurring payments.")

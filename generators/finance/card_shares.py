@@ -60,8 +60,7 @@ class CategoryShares(FieldGroup):
 
     @model_validator(mode="after")
     def _both_channels(self) -> Self:
-        laws = self.laws(0.0)
-        remote = float(laws.shares @ laws.remotes)
+        remote = self.laws(0.0).remote_share
         if not 0.01 <= remote <= 0.99:
             raise ValueError(
                 f"shares and remote make {remote:g} of the table's transactions card-not-present; allowed: 0.01 to 0.99"

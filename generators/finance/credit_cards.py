@@ -14,7 +14,7 @@ from generators.base import BaseGenerator, Batch, Process
 from generators.calendar import Event, HolidayCalendar
 from generators.config import ArrivalPattern, EventFactor, HolidayProfile
 from generators.finance import card_dimensions, card_labels, card_tables, geography, mcc, merchants
-from generators.finance.card_config import CreditCardsConfig
+from generators.finance.card_config import CNP_SHARE, CreditCardsConfig
 from generators.finance.card_ids import CardIds
 from generators.finance.cardholders import Cardholders
 from generators.finance.fraud import Compromises
@@ -97,7 +97,7 @@ class CreditCardsGenerator(BaseGenerator[CreditCardsConfig]):
     domain = "finance"
     description = "Card payment authorisations with cards, merchants, subscriptions, and fraud whose labels mature."
     config_type = CreditCardsConfig
-    revision = 1
+    revision = 2
     tables = card_tables.TABLES
 
     @cached_property
@@ -209,6 +209,13 @@ class CreditCardsGenerator(BaseGenerator[CreditCardsConfig]):
         return FraudRows(self.compromises, self.cardholders, self.merchants, self.config, self.amounts)
 
     @cached_property
+    def recurring_share(self) -> float:
+        """Share of all rows that are recurring payments: that of the table, as often as its codes come."""
+        laws = self.amounts.laws
+        often = self.config.cnp_share / CNP_SHARE * (mcc.TABLE.remote_share / laws.remote_share)
+        return float(laws.recurring_shares.sum()) * often
+
+    @cached_property
     def subscriptions(self) -> Subscriptions:
         """Recurring payments."""
         config = self.config
@@ -216,6 +223,7 @@ class CreditCardsGenerator(BaseGenerator[CreditCardsConfig]):
             self.cardholders,
             self.merchants,
             self.amounts,
+            self.recurring_share,
             config.recurring_decline_rate,
             config.checks.avs,
             config.answers,
@@ -281,9 +289,10 @@ class CreditCardsGenerator(BaseGenerator[CreditCardsConfig]):
         return np.concatenate([[0.0], np.cumsum(shares)]), edges
 
     def _settings(self, day: date) -> Settings:
-        recurring = float(self.amounts.laws.recurring_shares.sum())
         courses = tuple(self._course(process, n & 1, day) for n, process in enumerate(self.processes))
-        return Settings(self.config, self.amounts, self.zones, courses, min(recurring / self.config.cnp_share, 0.9))
+        return Settings(
+            self.config, self.amounts, self.zones, courses, min(self.recurring_share / self.config.cnp_share, 0.9)
+        )
 
     @staticmethod
     def _course(process: Process, channel: int, day: date) -> DayCourse:

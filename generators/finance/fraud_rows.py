@@ -232,16 +232,19 @@ class FraudRows:
 
     def _victims(self, episodes: Episodes, day: I64) -> tuple[Customers, U16, I32]:
         """Return (customers, personal draws, day of issue) of episodes' victims on (n,) days."""
+        who = self._customers(episodes, day)
+        cards = self.cardholders.cards(who, episodes.which, day)
+        return who, self.cardholders.person(who.number), self._issue(cards.key, cards.issue, day)
+
+    def _customers(self, episodes: Episodes, day: I64) -> Customers:
+        """Return the customers in the victims' slots on (n,) days."""
         n = len(episodes)
         number, tenure, remaining = np.zeros(n, np.int64), np.zeros(n, np.int32), np.zeros(n, np.int32)
         for code, _ in self.cardholders.countries:
             rows = np.flatnonzero(episodes.country == code)
             who = self.cardholders.in_slots(code, episodes.slot[rows], day[rows])
             number[rows], tenure[rows], remaining[rows] = who.number, who.tenure, who.remaining
-        who = Customers(number, episodes.slot, episodes.country, tenure, remaining)
-        cards = self.cardholders.cards(who, episodes.which, day)
-        issue = self._issue(cards.key, cards.issue, day)
-        return who, self.cardholders.person(number), issue
+        return Customers(number, episodes.slot, episodes.country, tenure, remaining)
 
     def _issue(self, card: I64, issue: I32, day: I64) -> I32:
         """Return the day of issue of the token in use on (n,) days, which may lie in different years."""
@@ -398,21 +401,20 @@ class FraudRows:
         instant = start + (share * (end - start)).astype(np.int64)
         rows = np.flatnonzero((episodes.day - before == number) & (instant < end))
         found = episodes.take(rows)
-        # A customer who came after the visit was skimmed elsewhere.
-        who, *_ = self._victims(found, np.full(len(found), number, np.int64))
+        # Who came after the visit, or lived elsewhere then, was skimmed elsewhere.
+        who = self._customers(found, np.full(len(found), number, np.int64))
         there = (who.number << 2) | found.which == found.card
-        if self.cardholders.moves:
-            there &= self._lived_there(who, number, found)
+        there &= self._regions(who) == self._regions(self._chosen(found))
         return found.take(np.flatnonzero(there)), instant[rows[there]]
 
-    def _lived_there(self, who: Customers, number: int, episodes: Episodes) -> NDArray[np.bool_]:
-        """Return whether (n,) customers live in the region of their skimmer on a day: he chose them by mid-year."""
-        year = (episodes.number >> 32).astype(np.int64)
-        middle = np.array([fraud.middle_of(y) for y in year.tolist()], np.int64)
-        chosen = replace(who, tenure=np.maximum(who.tenure + (middle - number), 0).astype(np.int32))
-        homes = (self.cardholders.homes(people).area for people in (who, chosen))
-        now, then = (areas().region[area] for area in homes)
-        return np.asarray(now == then)
+    def _regions(self, who: Customers) -> U8:
+        return np.asarray(areas().region[self.cardholders.homes(who).area], np.uint8)
+
+    def _chosen(self, episodes: Episodes) -> Customers:
+        """Return whose region made (n,) victims of skimmers: the customers in their slots in the middle of the year."""
+        middles = {year: fraud.middle_of(year) for year in np.unique(episodes.number >> 32).tolist()}
+        day = np.array([middles[year] for year in (episodes.number >> 32).tolist()], np.int64)
+        return self._customers(episodes, day)
 
     def visits(self, day: date) -> Sales:
         """Return the genuine purchases of a day at terminals that copied the card."""

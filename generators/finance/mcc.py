@@ -142,8 +142,13 @@ class CategoryLaws:
         return np.array(self.remote)
 
     @cached_property
+    def remote_share(self) -> float:
+        """Share of transactions that are card-not-present as the table has it; about 0.35 by default."""
+        return float(self.shares @ self.remotes)
+
+    @cached_property
     def recurring_shares(self) -> F64:
-        """(37,) shares of all rows that are recurring payments; by default their sum is about 0.081."""
+        """(37,) shares of all rows that are recurring payments as the table has it; their sum is about 0.081."""
         rows = np.zeros(SIZE)
         rows[indices(*RECURRING_CODES)] = self.recurring
         return np.asarray(rows * self.shares)

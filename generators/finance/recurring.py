@@ -32,7 +32,7 @@ BILLING_DAYS = 28
 JITTER = (0.10, 0.20, 0.40, 0.20, 0.10)
 """Shares of payments two days early to two days late."""
 PER_CUSTOMER = 1.25
-"""Subscriptions of a customer: 85% of the rows of the table's `RECURRING_CODES`."""
+"""Subscriptions of a customer at the table's share of recurring rows."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Subscriptions:
         cardholders: The population.
         merchants: The merchants.
         amounts: Laws of the amounts, and of the categories of subscriptions.
+        share: Share of all rows that are recurring payments.
         decline_rate: Share of payments that are declined.
         avs: Shares of the address check's results.
         answers: Shares of the response codes.
@@ -51,16 +52,15 @@ class Subscriptions:
     cardholders: Cardholders
     merchants: Merchants
     amounts: Amounts
+    share: float
     decline_rate: float
     avs: Mapping[str, float]
     answers: AnswerShares
 
     def count(self, country: int) -> int:
         """Return a country's number of subscriptions, in proportion to the share of rows that are recurring."""
-        part = self.amounts.laws.recurring_shares.sum() / mcc.TABLE.recurring_shares.sum()
-        if part == 0.0:
-            return 0
-        return max(1, round(self.cardholders.slots(country) * PER_CUSTOMER * float(part)))
+        part = self.share / float(mcc.TABLE.recurring_shares.sum())
+        return max(1, round(self.cardholders.slots(country) * PER_CUSTOMER * part)) if part else 0
 
     def expected(self, country: int, day: date) -> float:
         """Return the mean number of a country's payments on a day."""

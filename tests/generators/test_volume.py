@@ -186,7 +186,7 @@ def test_a_given_factor_takes_the_place_of_an_events_hours() -> None:
 
 
 def test_hours_that_are_not_24_are_refused() -> None:
-    with pytest.raises(ConfigError, match="volume table.*'halloween' has 3 factors; allowed: one, or 24"):
+    with pytest.raises(ConfigError, match=r"volume table.*'halloween' has 3 factors; allowed: one, or 24"):
         VolumeTables(events={"seed": {"halloween": (1.0, 2.0, 3.0)}})
     with pytest.raises(ConfigError, match=r"holiday_multipliers\.halloween.*24 items"):
         model(holiday_multipliers={"halloween": [1.0, 2.0]})

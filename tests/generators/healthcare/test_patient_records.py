@@ -12,8 +12,8 @@ import pytest
 
 import generators.base
 from generators import ConfigError, generator_class, get_generator
-from generators.healthcare.patient_config import PatientRecordsConfig
 from generators.groups import leaves
+from generators.healthcare.patient_config import PatientRecordsConfig
 from generators.sanitize import scan
 from simtom_pipelines.data_guide import FOLDER, guide
 from tests.generators.healthcare.oracle import (
