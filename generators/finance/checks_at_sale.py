@@ -57,18 +57,21 @@ def present_entries(
     """
     modes, transit = config.entry_modes, mcc.index("4111")
     weight = laws.shares[transit] * (1.0 - laws.remotes[transit]) / (1.0 - (laws.shares * laws.remotes).sum())
-    place = ((category == transit).astype(np.intp) << 16) + lane
-    entry = np.empty(len(lane), np.uint8)
+    tables = []
     for us in (True, False):
-        rows = np.flatnonzero(_IN_US[country] == us)
         shares = tuple((modes.present if us else modes.present_abroad).values())
         contactless = modes.transit_contactless
         if us and config.contactless_trend:
             share = modes.contactless_in(day.year)
             shares, contactless = _in_year(shares, share), max(share, 0.5)
-        if len(rows):
-            entry[rows] = _present_entry(shares, contactless, min(float(weight), 0.9))[place[rows]]
-    return entry
+        tables.append(_present_entry(shares, contactless, min(float(weight), 0.9)))
+    place = ((category == transit).astype(np.intp) << 16) + lane
+    inside = _IN_US[country]
+    entry = tables[0][place] if inside.any() else tables[1][place]
+    if not inside.all():
+        abroad = np.flatnonzero(~inside)
+        entry[abroad] = tables[1][place[abroad]]
+    return np.asarray(entry, np.uint8)
 
 
 _IN_US = np.array([c.code == "US" for c in COUNTRIES])
