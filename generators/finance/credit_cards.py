@@ -302,7 +302,8 @@ class CreditCardsGenerator(BaseGenerator[CreditCardsConfig]):
         hours = process.volume.hours(day)
         if hours is not None:
             curve = tuple(weight * factor for weight, factor in zip(curve, hours, strict=True))
-        return DayCourse(process.volume.event(day), curve)
+        event = process.volume.event(day)
+        return DayCourse(event if event in mcc.EVENT_TILTS else None, curve)
 
     # -- what belongs to the events -------------------------------------------------------------------------------
 

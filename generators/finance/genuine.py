@@ -38,7 +38,7 @@ class DayCourse:
     """What kind of day it is for one process.
 
     Attributes:
-        event: Event that decides the volume, or None.
+        event: Event that moves categories apart, or None.
         curve: Weights of the 24 hours.
     """
 
