@@ -134,7 +134,7 @@ class BaseGenerator(ABC, Generic[ConfigT]):
 
     def __init__(self, config: ConfigT | None = None, **fields: Any) -> None:
         if config is not None and fields:
-            config = config.create(**{**config.model_dump(exclude_unset=True), **fields})
+            config = config.changed(fields)
         self.config: ConfigT = config if config is not None else self.config_type.create(**fields)  # type: ignore[assignment]
         self._ready = False
 
@@ -170,8 +170,9 @@ class BaseGenerator(ABC, Generic[ConfigT]):
     @cached_property
     def processes(self) -> tuple[Process, ...]:
         """Arrival processes under this config; one with the base class's week and a flat day unless overridden."""
-        volume = VolumeModel.from_config(self.config, generator=self.name, calendar=self.calendar)
-        return (Process("events", volume, IntradayProfile.from_config(self.config)),)
+        intraday = IntradayProfile.from_config(self.config)
+        volume = VolumeModel.from_config(self.config, generator=self.name, calendar=self.calendar, intraday=intraday)
+        return (Process("events", volume, intraday),)
 
     @abstractmethod
     def draw(self, batch: Batch) -> pl.DataFrame:
@@ -377,8 +378,9 @@ class BaseGenerator(ABC, Generic[ConfigT]):
     def plan(self, day: date) -> DayPlan:
         """Return how many rows the day has, how they fall into slices, and their arrival intensity."""
         counts = self.masses(day)
+        hours = [p.volume.hours(day) for p in self.processes]
         arrivals = DayArrivals.from_profiles(
-            day, self.config, self.name, [p.intraday for p in self.processes], counts, self.bin_minutes
+            day, self.config, self.name, [p.intraday for p in self.processes], counts, self.bin_minutes, hours
         )
         total = counts.sum()
         draw = stream(self.config.seed, self.name, day, "count")

@@ -28,9 +28,9 @@ EVENT_NAMES = (
     "new_years_day", "mlk_day", "presidents_day", "memorial_day", "juneteenth", "independence_day", "labor_day",
     "columbus_day", "veterans_day", "thanksgiving", "christmas_day", "public_holiday", "valentines_day", "mothers_day",
     "fathers_day", "halloween", "thanksgiving_eve", "black_friday", "cyber_monday", "christmas_eve", "new_years_eve",
-    "observed_holiday", "first_working_day", "quarter_end", "valentines_week", "mothers_day_week", "summer_holidays",
-    "back_to_school", "black_friday_week", "christmas_shopping", "year_end_holidays", "christmas_week",
-    "post_christmas",
+    "super_bowl", "online_sale", "observed_holiday", "first_working_day", "quarter_end", "valentines_week",
+    "mothers_day_week", "summer_holidays", "back_to_school", "black_friday_week", "last_shopping_days",
+    "late_christmas_shopping", "christmas_shopping", "year_end_holidays", "christmas_week", "post_christmas",
 )  # fmt: skip
 """Every event that a multiplier may name, single days in the order in which they beat each other."""
 _PLACES = frozenset({"first_working_day", "quarter_end"})
@@ -61,18 +61,25 @@ class Event:
     @property
     def keys(self) -> tuple[str, ...]:
         """Names under which a multiplier is looked up, the most specific first."""
-        return (self.name, "public_holiday") if self.name in FEDERAL_HOLIDAYS else (self.name,)
+        return event_keys(self.name)
+
+
+def event_keys(name: str) -> tuple[str, ...]:
+    """Return the names under which the multiplier of an event is looked up, the most specific first."""
+    return (name, "public_holiday") if name in FEDERAL_HOLIDAYS else (name,)
 
 
 @dataclass(frozen=True)
 class HolidayCalendar:
-    """The events of one country; calendars of the same country are equal.
+    """The events of one country; calendars of the same country and own events are equal.
 
     Args:
         country: ISO 3166-1 alpha-2 code. Its public holidays are looked up on first use.
+        own: Events beside the country's, such as a shop's sale.
     """
 
     country: str
+    own: tuple[Event, ...] = ()
 
     def events(self, year: int) -> tuple[Event, ...]:
         """Return the events that begin in a year, sorted by first day.
@@ -80,7 +87,7 @@ class HolidayCalendar:
         Raises:
             CalendarError: Unknown country, or a year outside the calendar.
         """
-        return _events(self.country, _checked_year(year))
+        return _events(self.country, self.own, _checked_year(year))
 
     def active(self, day: date) -> tuple[Event, ...]:
         """Return the events that a day belongs to: single days by rank, then periods from short to long.
@@ -91,7 +98,7 @@ class HolidayCalendar:
             CalendarError: Unknown country, or a day outside the calendar.
         """
         _checked_year(day.year)
-        return _active_by_day(self.country, day.year).get(day, ())
+        return _active_by_day(self.country, self.own, day.year).get(day, ())
 
     def factor(self, day: date, multipliers: Mapping[str, float], profile: str) -> float:
         """Return the factor of a day, 1.0 when none of its events has a multiplier.
@@ -116,7 +123,9 @@ class HolidayCalendar:
     def digest(self, year: int) -> str:
         """Return a fingerprint of the events that days of a year can see: names and dates of three years."""
         years = range(max(year - 1, FIRST_DAY.year - 1), min(year + 1, LAST_DAY.year + 1) + 1)
-        text = "\n".join(f"{e.name} {e.first} {e.last} {e.kind}" for y in years for e in _events(self.country, y))
+        text = "\n".join(
+            f"{e.name} {e.first} {e.last} {e.kind}" for y in years for e in _events(self.country, self.own, y)
+        )
         return blake2b(text.encode(), digest_size=16).hexdigest()
 
     def _decide(self, day: date, multipliers: Mapping[str, float], profile: str) -> tuple[str, float] | None:
@@ -171,6 +180,16 @@ def easter(year: int) -> date:
     m = (a + 11 * h + 22 * shift) // 451
     month, day = divmod(h + shift - 7 * m + 114, 31)
     return date(year, month, day + 1)
+
+
+def super_bowl(year: int) -> date:
+    """Return the Sunday of the Super Bowl: January's last, from 2004 on February's first, from 2022 on its second.
+
+    In 1989 and 2002 it was a week off that rule.
+    """
+    if year < 2004:
+        return nth_weekday(year, 1, SUN, -1)
+    return nth_weekday(year, 2, SUN, 1 if year < 2022 else 2)
 
 
 def _french_mothers_day(year: int) -> date:
@@ -284,7 +303,7 @@ def _retail(year: int, country: str) -> Iterator[Event]:
         "new_years_eve": date(year, 12, 31),
     }
     if country == "US":
-        days["thanksgiving_eve"] = thanksgiving - timedelta(1)
+        days |= {"thanksgiving_eve": thanksgiving - timedelta(1), "super_bowl": super_bowl(year)}
     for name, day in days.items():
         yield Event(name, day, day, "day")
     periods = {
@@ -294,6 +313,8 @@ def _retail(year: int, country: str) -> Iterator[Event]:
         "back_to_school": (date(year, 8, 15), date(year, 9, 15)),
         "black_friday_week": (thanksgiving - timedelta(1), thanksgiving + timedelta(4)),
         "christmas_shopping": (date(year, 12, 1), date(year, 12, 23)),
+        "late_christmas_shopping": (date(year, 12, 19), date(year, 12, 23)),
+        "last_shopping_days": (date(year, 12, 22), date(year, 12, 23)),
         "year_end_holidays": (date(year, 12, 20), date(year + 1, 1, 5)),
         "christmas_week": (date(year, 12, 24), date(year + 1, 1, 1)),
         "post_christmas": (date(year, 12, 26), date(year + 1, 1, 2)),
@@ -325,16 +346,17 @@ def _working_days(year: int, country: str) -> Iterator[Event]:
 
 
 @lru_cache(maxsize=1024)
-def _events(country: str, year: int) -> tuple[Event, ...]:
-    found = [*_public(year, country), *_retail(year, country), *_working_days(year, country)]
+def _events(country: str, own: tuple[Event, ...], year: int) -> tuple[Event, ...]:
+    mine = [event for event in own if event.first.year == year]
+    found = [*_public(year, country), *_retail(year, country), *_working_days(year, country), *mine]
     return tuple(sorted(found, key=lambda e: (e.first, _RANK[e.name])))
 
 
 @lru_cache(maxsize=256)
-def _active_by_day(country: str, year: int) -> dict[date, tuple[Event, ...]]:
+def _active_by_day(country: str, own: tuple[Event, ...], year: int) -> dict[date, tuple[Event, ...]]:
     """Return the events of each day of a year, in the order of the rule `retail`."""
     by_day: dict[date, list[Event]] = {}
-    for event in (*_events(country, year - 1), *_events(country, year)):
+    for event in (*_events(country, own, year - 1), *_events(country, own, year)):
         for number in range(event.days):
             day = event.first + timedelta(number)
             if day.year == year:

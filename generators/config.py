@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -43,6 +44,8 @@ class HolidayProfile(StrEnum):
 
 
 Factor = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+EventFactor = Factor | Annotated[tuple[Factor, ...], Field(min_length=24, max_length=24)]
+"""Factor of a day's rows, or 24 of them by local hour, which change the course of the day as well."""
 Hour = Annotated[int, Field(ge=0, le=23)]
 Off = Literal["off"]
 
@@ -67,9 +70,10 @@ class GeneratorConfig(BaseModel):
     holiday_profile: HolidayProfile = Field(
         default=HolidayProfile.seed, description="Event table and overlap rule: seed or retail."
     )
-    holiday_multipliers: dict[str, Factor | dict[str, Factor]] = Field(
+    holiday_multipliers: dict[str, EventFactor | dict[str, EventFactor]] = Field(
         default_factory=dict,
-        description="Event -> factor, or process -> {event -> factor}; overrides the generator's table.",
+        description="Event -> factor (or 24 by local hour), or process -> {event -> factor}; overrides the generator's "
+        "table.",
     )
     day_of_week: tuple[Factor, Factor, Factor, Factor, Factor, Factor, Factor] | Off | None = Field(
         default=None, description="Factors from Monday to Sunday; null: the generator's own; 'off': 1."
@@ -137,6 +141,27 @@ class GeneratorConfig(BaseModel):
         except ValidationError as error:
             raise ConfigError(explain(error, cls)) from None
 
+    def changed(self, fields: Mapping[str, Any]) -> Self:
+        """Return the config with some fields set anew.
+
+        Args:
+            fields: Field -> value. A dotted name reaches into a group or a mapping, as ``recurring.share``, and leaves
+                what else is set there.
+
+        Raises:
+            ConfigError: A field is unknown or its value is not allowed.
+        """
+        values = self.model_dump(exclude_unset=True)
+        for name, value in fields.items():
+            *path, last = name.split(".")
+            inner = values
+            for place, part in enumerate(path, start=1):
+                inner = inner.setdefault(part, {})
+                if not isinstance(inner, dict):
+                    raise ConfigError(f"field {name!r}: {'.'.join(path[:place])!r} has no fields of its own")
+            inner[last] = value
+        return self.create(**values)
+
     def canonical(self) -> str:
         """Return the config as JSON with sorted keys, without the fields that equal their default."""
         return json.dumps(self.model_dump(mode="json", exclude_defaults=True), sort_keys=True, separators=(",", ":"))
@@ -148,7 +173,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     for item in error.errors(include_url=False):
         name = ".".join(str(part) for part in item["loc"])
         if item["type"] == "extra_forbidden":
-            lines.append(f"unknown field {name!r}; known: {', '.join(_fields_beside(item['loc'], model))}")
+            lines.append(f"unknown field {name!r}; known: {', '.join(known_fields(model, item['loc'][:-1]))}")
         elif not name:  # a rule over several fields names them itself
             lines.append(item["msg"].removeprefix("Value error, "))
         else:
@@ -157,10 +182,10 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     return "; ".join(dict.fromkeys(lines))
 
 
-def _fields_beside(place: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
-    """Return the fields of the model in which an error lies: the config itself, or one that its field holds."""
-    for part in place[:-1]:
-        if part in model.model_fields:
+def known_fields(model: type[BaseModel], path: tuple[int | str, ...] = ()) -> list[str]:
+    """Return the names of a config's fields, or of those of the group at a path inside it."""
+    for part in path:
+        if str(part) in model.model_fields:
             annotation = model.model_fields[str(part)].annotation
             held = (annotation, *get_args(annotation))
             model = next((kind for kind in held if isinstance(kind, type) and issubclass(kind, BaseModel)), model)

@@ -91,8 +91,48 @@ class IntradayProfile:
         own = None if weekday_curves is None else {day: raised(weights) for day, weights in weekday_curves.items()}
         return cls(raised(FLAT if curve is None else curve), own, timezone or config.timezone, minutes)
 
-    def shares(self, start: int, end: int, bin_minutes: int = BIN_MINUTES) -> F64:
-        """Return the share of the rows in each bin of [start, end) UTC microseconds, shape (bins,), sum 1."""
+    def shares(self, start: int, end: int, bin_minutes: int = BIN_MINUTES, hours: Sequence[float] | None = None) -> F64:
+        """Return the share of the rows in each bin of [start, end) UTC microseconds, shape (bins,), sum 1.
+
+        Args:
+            start: First instant of the day.
+            end: First instant after it.
+            bin_minutes: Width of the bins.
+            hours: 24 factors of the intensity by local hour on a day that differs from its like; None: none.
+        """
+        shares = self._ordinary(start, end, bin_minutes)
+        if hours is None:
+            return shares
+        changed = shares * self._by_bin(start, end, bin_minutes, hours)
+        total = changed.sum()
+        return np.asarray(changed / total) if total > 0 else shares
+
+    def level(self, day: date, timezone: str, hours: Sequence[float]) -> float:
+        """Return the factor of a day's rows that follows from 24 factors of its hours.
+
+        Args:
+            day: Civil day.
+            timezone: Zone in which the dataset's days begin.
+            hours: 24 factors of the intensity by local hour.
+        """
+        start, end = day_bounds(day, timezone)
+        if start == end:
+            return 1.0
+        shares = self._ordinary(start, end, BIN_MINUTES)
+        return float(shares @ self._by_bin(start, end, BIN_MINUTES, hours))
+
+    def _by_bin(self, start: int, end: int, bin_minutes: int, hours: Sequence[float]) -> F64:
+        """Return the factor of each bin, shape (bins,).
+
+        Of a day that begins at another midnight than the profile's zone does, the smaller part lies on a neighbouring
+        local date: those bins keep their ordinary weight.
+        """
+        minute = self._local_minutes(start, end, bin_minutes)
+        date_of = minute // 1440
+        middle = date_of[len(date_of) // 2]
+        return np.where(date_of == middle, np.array(hours)[minute // 60 % 24], 1.0)
+
+    def _ordinary(self, start: int, end: int, bin_minutes: int) -> F64:
         first, last = _offset(self.timezone, start), _offset(self.timezone, end - 1)
         if first != last:  # daylight saving begins or ends: rare enough to be computed afresh
             return self._computed(start, end, bin_minutes)
@@ -104,15 +144,19 @@ class IntradayProfile:
             shares.setflags(write=False)
         return shares
 
-    def _computed(self, start: int, end: int, bin_minutes: int) -> F64:
-        bounds = _bounds(start, end, bin_minutes)
-        instants = start + bounds[:-1].astype(np.int64)
+    def _local_minutes(self, start: int, end: int, bin_minutes: int) -> I64:
+        """Return the local minute in which each bin begins, counted from 1970-01-01, shape (bins,)."""
+        instants = start + _bounds(start, end, bin_minutes)[:-1].astype(np.int64)
         first, last = _offset(self.timezone, start), _offset(self.timezone, end - 1)
         if first == last:
             local = instants + first
         else:
             local = instants + np.array([_offset(self.timezone, instant) for instant in instants.tolist()])
-        minute = local // _MINUTE
+        return np.asarray(local // _MINUTE, np.int64)
+
+    def _computed(self, start: int, end: int, bin_minutes: int) -> F64:
+        bounds = _bounds(start, end, bin_minutes)
+        minute = self._local_minutes(start, end, bin_minutes)
         weights = np.array(self.curve)[minute // 60 % 24]
         for weekday, curve in (self.weekday_curves or {}).items():
             special = (minute // 1440 + 3) % 7 == weekday  # 1970-01-01 was a Thursday
@@ -177,6 +221,7 @@ class DayArrivals:
         profiles: Sequence[IntradayProfile],
         masses: F64,
         bin_minutes: int = BIN_MINUTES,
+        hours: Sequence[Sequence[float] | None] | None = None,
     ) -> DayArrivals:
         """Add up the processes of a day.
 
@@ -187,6 +232,7 @@ class DayArrivals:
             profiles: P profiles.
             masses: (P,) expected rows of each process on the day.
             bin_minutes: Width of the bins on which intensity is constant.
+            hours: For each profile 24 factors of the day's hours, or None; None: no profile has any.
         """
         start, end = day_bounds(day, config.timezone)
         bounds = _bounds(start, end, bin_minutes)
@@ -203,10 +249,12 @@ class DayArrivals:
                 mixture = np.broadcast_to(np.cumsum(weights) / weights.sum(), (len(bounds) - 1, len(profiles)))
         else:
             knots = bounds
+            factors = hours if hours is not None else [None] * len(profiles)
             if len(profiles) == 1:
-                shares = profiles[0].shares(start, end, bin_minutes)
+                shares = profiles[0].shares(start, end, bin_minutes, factors[0])
             else:
-                parts = np.array([p.shares(start, end, bin_minutes) for p in profiles]) * weights[:, None]
+                courses = [p.shares(start, end, bin_minutes, h) for p, h in zip(profiles, factors, strict=True)]
+                parts = np.array(courses) * weights[:, None]
                 summed = parts.sum(axis=0)
                 shares = summed / weights.sum()
                 mixture = (np.cumsum(parts, axis=0) / np.where(summed > 0, summed, 1.0)).T

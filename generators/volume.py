@@ -6,20 +6,35 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from generators.calendar import EVENT_NAMES, FIRST_DAY, LAST_DAY, HolidayCalendar
-from generators.config import GeneratorConfig, VolumeBasis
+from generators.calendar import EVENT_NAMES, FIRST_DAY, LAST_DAY, HolidayCalendar, event_keys
+from generators.config import EventFactor, GeneratorConfig, VolumeBasis
 from generators.errors import CalendarError, ConfigError
+from generators.intraday import IntradayProfile
 from generators.randomness import stream
 
+FLAT_DAY = IntradayProfile()
+"""The course of a day where none is given."""
 
-def _check_events(where: str, factors: Mapping[str, float]) -> None:
-    for name in factors:
+
+def by_hour(*spans: tuple[int, float]) -> tuple[float, ...]:
+    """Return 24 factors of an event's hours from (hour from which on, factor) pairs; 1 before the first of them."""
+    factors = [1.0] * 24
+    for hour, factor in spans:
+        factors[hour:] = [factor] * (24 - hour)
+    return tuple(factors)
+
+
+def _check_events(where: str, factors: Mapping[str, EventFactor]) -> None:
+    for name, factor in factors.items():
         if name not in EVENT_NAMES:
             raise ConfigError(f"{where}: unknown event {name!r}; known: {', '.join(EVENT_NAMES)}")
+        if isinstance(factor, tuple) and len(factor) != 24:
+            raise ConfigError(f"{where}: {name!r} has {len(factor)} factors; allowed: one, or 24 by local hour")
 
 
 @dataclass(frozen=True)
@@ -30,13 +45,13 @@ class VolumeTables:
         day_of_week: Factors from Monday to Sunday.
         week_of_month: Factors of days 1-7, 8-14, 15-21 and 22 to the end.
         month: Factors from January to December.
-        events: Holiday profile -> event name -> factor.
+        events: Holiday profile -> event name -> factor, or 24 factors by local hour (see `by_hour`).
     """
 
     day_of_week: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0, 0.85, 0.85)
     week_of_month: tuple[float, ...] = (1.0,) * 4
     month: tuple[float, ...] = (1.0,) * 12
-    events: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    events: Mapping[str, Mapping[str, EventFactor]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, length in (("day_of_week", 7), ("week_of_month", 4), ("month", 12)):
@@ -50,7 +65,7 @@ class VolumeTables:
 DEFAULT_TABLES = VolumeTables()
 """The base class's week: weekends at 0.85, no seasons, no events."""
 
-B2B_EVENTS: Mapping[str, float] = {
+B2B_EVENTS: Mapping[str, EventFactor] = {
     "new_years_day": 0.10, "public_holiday": 0.45, "observed_holiday": 0.45, "memorial_day": 0.12, "labor_day": 0.12,
     "independence_day": 0.10, "back_to_school": 1.00, "thanksgiving_eve": 0.75, "thanksgiving": 0.08,
     "black_friday": 0.7, "black_friday_week": 0.9, "cyber_monday": 1.05, "christmas_shopping": 0.95,
@@ -76,6 +91,8 @@ class VolumeModel:
         base: Rows on an ordinary day (or the yearly mean, with ``yearly_mean``), the process's share included.
         tables: Factors in effect, after the config's overrides.
         multipliers: Event factors in effect, after the config's overrides; empty without holiday patterns.
+        intraday: The process's course of the day, from which the factor of an event with hours follows.
+        timezone: Zone in which the dataset's days begin.
         profile: Overlap rule of events, ``"seed"`` or ``"retail"``.
         yearly_mean: Whether factors are divided by their mean over the year.
         sigma: Standard deviation of the log of the daily noise.
@@ -89,7 +106,9 @@ class VolumeModel:
     calendar: HolidayCalendar
     base: float
     tables: VolumeTables
-    multipliers: Mapping[str, float]
+    multipliers: Mapping[str, EventFactor]
+    intraday: IntradayProfile
+    timezone: str
     profile: str
     yearly_mean: bool
     sigma: float
@@ -111,6 +130,7 @@ class VolumeModel:
         tables: VolumeTables | None = None,
         share: float = 1.0,
         processes: Iterable[str] = (),
+        intraday: IntradayProfile = FLAT_DAY,
         drift: Callable[[date], float] | None = None,
     ) -> VolumeModel:
         """Build the model of one process.
@@ -123,6 +143,7 @@ class VolumeModel:
             tables: The process's own factors; None: weekends at 0.85 and nothing else.
             share: The process's part of ``base_daily_volume``.
             processes: Names of all processes of the generator, which ``holiday_multipliers`` may address.
+            intraday: The process's course of the day; it weighs the hours of events that have hours.
             drift: Day -> further factor.
 
         Raises:
@@ -142,6 +163,8 @@ class VolumeModel:
             base=config.base_daily_volume * share,
             tables=effective,
             multipliers=events if config.include_holiday_patterns else {},
+            intraday=intraday,
+            timezone=config.timezone,
             profile=config.holiday_profile.value,
             yearly_mean=config.volume_basis is VolumeBasis.yearly_mean,
             sigma=config.volume_noise,
@@ -158,12 +181,35 @@ class VolumeModel:
             "day_of_week": self.tables.day_of_week[day.weekday()],
             "week_of_month": self.tables.week_of_month[min((day.day - 1) // 7, 3)],
             "month": self.tables.month[day.month - 1],
-            "event": self.calendar.factor(day, self.multipliers, self.profile) if self.multipliers else 1.0,
+            "event": self.calendar.factor(day, self._multipliers_on(day), self.profile) if self.multipliers else 1.0,
         }
 
     def event(self, day: date) -> str | None:
         """Return the name of the event that decides a day's factor, or None."""
-        return self.calendar.event_name(day, self.multipliers, self.profile) if self.multipliers else None
+        return self.calendar.event_name(day, self._multipliers_on(day), self.profile) if self.multipliers else None
+
+    def hours(self, day: date) -> tuple[float, ...] | None:
+        """Return the 24 factors of a day's hours where the event that decides it has hours, else None."""
+        if not self._hourly:
+            return None
+        event = self.event(day)
+        key = next((key for key in event_keys(event) if key in self.multipliers), "") if event is not None else ""
+        return self._hourly.get(key)
+
+    @cached_property
+    def _hourly(self) -> dict[str, tuple[float, ...]]:
+        return {name: factor for name, factor in self.multipliers.items() if isinstance(factor, tuple)}
+
+    def _multipliers_on(self, day: date) -> Mapping[str, float]:
+        """Return event -> factor of the whole day; that of an event with hours follows from the course of the day."""
+        if not any(key in self._hourly for event in self.calendar.active(day) for key in event.keys):
+            return self._daily
+        levels = {name: self.intraday.level(day, self.timezone, hours) for name, hours in self._hourly.items()}
+        return {**self._daily, **levels}
+
+    @cached_property
+    def _daily(self) -> dict[str, float]:
+        return {name: factor for name, factor in self.multipliers.items() if not isinstance(factor, tuple)}
 
     def expected(self, day: date) -> float:
         """Return the expected rows of a day: base times factors, without any randomness.
@@ -222,10 +268,10 @@ def _weekend(week: tuple[float, ...], multiplier: float | None) -> tuple[float, 
     return (*week[:5], *weekend)
 
 
-def _overrides(config: GeneratorConfig, process: str, processes: set[str]) -> dict[str, float]:
+def _overrides(config: GeneratorConfig, process: str, processes: set[str]) -> dict[str, EventFactor]:
     """Return the event factors that the config sets for a process: its own beat those for all processes."""
-    shared: dict[str, float] = {}
-    own: dict[str, float] = {}
+    shared: dict[str, EventFactor] = {}
+    own: dict[str, EventFactor] = {}
     for name, value in config.holiday_multipliers.items():
         if isinstance(value, Mapping):
             if name not in processes:

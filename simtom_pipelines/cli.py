@@ -152,7 +152,7 @@ def generate(
     spec, table = find_table(known_datasets(config), name)
     fields = config_fields(settings or [], seed, base_daily_volume)
     if fields:
-        spec = replace(spec, config=spec.config.create(**{**spec.config.model_dump(exclude_unset=True), **fields}))
+        spec = replace(spec, config=spec.config.changed(fields))
     lake = open_lake(config, output)
     interruptible()
     if table.kind == "dimension":

@@ -10,7 +10,8 @@ import typer
 SeedOption = Annotated[int | None, typer.Option(help="Seed of every draw.")]
 VolumeOption = Annotated[int | None, typer.Option(help="Rows on an ordinary day.")]
 FieldOptions = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A config field; the value is read as YAML.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A config field, or group.field; the value is read as YAML."),
 ]
 TargetOption = Annotated[
     str,

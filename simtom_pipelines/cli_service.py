@@ -61,7 +61,7 @@ def stream(
     from simtom_pipelines import replay as engine
     from simtom_pipelines.datasets import find_table
     from simtom_pipelines.replay.clock import MonotonicClock
-    from simtom_pipelines.replay.live import LiveSource, live_config
+    from simtom_pipelines.replay.live import LiveSource
     from simtom_pipelines.replay.statistics import EPOCH
 
     spec, table = find_table(known_datasets(current_settings()), name)
@@ -78,7 +78,7 @@ def stream(
     source = LiveSource(
         f"{spec.name}/{table.name}",
         spec.generator,
-        live_config(spec.config, config_fields(settings or [], seed, base_daily_volume)),
+        spec.config.changed(config_fields(settings or [], seed, base_daily_volume)),
         request,
         now=EPOCH + timedelta(microseconds=MonotonicClock().wall()),
     )

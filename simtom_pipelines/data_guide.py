@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic.fields import FieldInfo
+
 from generators import generator_class, list_generators
 from generators.base import BaseGenerator
+from generators.groups import leaves
 from generators.scenarios import Preset, presets_of
 from generators.schema import INSTANT, Column, TableSchema, references
 
@@ -24,7 +27,7 @@ def guide(cls: type[BaseGenerator[Any]]) -> str:
         cls.description,
         "Made from the schemas by `make docs`; do not edit by hand.",
         "## Config",
-        _table(("field", "default", "meaning"), [_field(cls, name) for name in cls.config_type.model_fields]),
+        _table(("field", "default", "meaning"), [_field(*item) for item in leaves(cls.config_type).items()]),
     ]
     if presets := presets_of(cls.config_type):
         parts += ["## Drift", "Off by default; see [drift](../drift.md).", _table(_DRIFT_HEADER, _presets(presets))]
@@ -68,11 +71,16 @@ def _presets(presets: Mapping[str, Preset]) -> list[tuple[str, ...]]:
     ]
 
 
-def _field(cls: type[BaseGenerator[Any]], name: str) -> tuple[str, ...]:
-    field = cls.config_type.model_fields[name]
+def _field(name: str, field: FieldInfo) -> tuple[str, ...]:
     default = field.get_default(call_default_factory=True)
-    shown = getattr(default, "value", default)
-    return f"`{name}`", f"`{shown}`", field.description or ""
+    return f"`{name}`", f"`{_shown(getattr(default, 'value', default))}`", field.description or ""
+
+
+def _shown(value: Any) -> str:
+    """Return a default as Python writes it, shares to four digits."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key!r}: {_shown(item)}" for key, item in value.items()) + "}"
+    return f"{value:.4g}" if isinstance(value, float) and len(repr(value)) > 8 else str(value)
 
 
 def _row(table: TableSchema, column: Column) -> tuple[str, ...]:

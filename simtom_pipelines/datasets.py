@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -146,11 +147,21 @@ def _spec(path: Path, item: Any) -> DatasetSpec:
     try:
         config = config_type.create(**{key: _plain(value) for key, value in fields.items()})
     except SimtomError as error:
-        line = next((n for key, n in getattr(fields, "lines", {}).items() if f"'{key}" in str(error)), None)
+        line = _line_of(fields, str(error))
         if line is not None:
             raise DatasetsError(f"{path}, line {line}: config: {error}") from None
         raise refuse("config", str(error)) from None
     return DatasetSpec(name, generator, start, config, per_run)
+
+
+def _line_of(fields: Any, message: str) -> int | None:
+    """Return the line of the field that a message names first, as deep in its groups as the file goes."""
+    named, line = re.search(r"'([^']+)'", message), None
+    for part in named[1].split(".") if named else ():
+        if not isinstance(fields, _Mapping) or part not in fields:
+            break
+        line, fields = fields.lines[part], fields[part]
+    return line
 
 
 def _plain(value: Any) -> Any:

@@ -174,11 +174,16 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
     @cached_property
     def processes(self) -> tuple[Process, ...]:
         """One process: purchases."""
+        intraday = IntradayProfile.from_config(self.config, curve=HOURS[self.config.hour_curve])
         volume = VolumeModel.from_config(
-            self.config, generator=self.name, calendar=self.calendar, process="purchases", tables=VOLUME
+            self.config,
+            generator=self.name,
+            calendar=self.calendar,
+            process="purchases",
+            tables=VOLUME,
+            intraday=intraday,
         )
-        curve = IntradayProfile.from_config(self.config, curve=HOURS[self.config.hour_curve])
-        return (Process("purchases", volume, curve),)
+        return (Process("purchases", volume, intraday),)
 
     @cached_property
     def scenario(self) -> BNPLScenario:

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-import math
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from generators.base import check_day
 from generators.config import GeneratorConfig, HolidayProfile
-from generators.finance import cardholders, fraud, responses
-from generators.finance.card_tables import FRAUD_TYPES
+from generators.finance import fraud, mcc
+from generators.finance.card_shares import (
+    AmountShares,
+    AnswerShares,
+    CategoryShares,
+    CheckResults,
+    DeviceShares,
+    EntryModes,
+    MerchantShares,
+    TravelShares,
+    VerificationShares,
+)
+from generators.finance.fraud_shares import FRAUD_TYPES, DisputeShares, EpisodeShares, LabelShares
 from generators.finance.geography import COUNTRIES, COUNTRY_CODES
-
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+from generators.groups import Mix, Share, named, text_keys
 
 PRESETS = {"realistic": 0.0012, "teaching": 0.005}
 """Fraud rate by preset: share of all authorisations."""
+
+
+CNP_SHARE = 0.35
+"""Share of card-not-present rows by default, as the table of categories has it."""
 
 
 class CreditCardsConfig(GeneratorConfig):
@@ -32,8 +46,8 @@ class CreditCardsConfig(GeneratorConfig):
     fraud_rate: float | None = Field(
         default=None, description="Share of rows that are fraud; null: that of the preset.", allow_inf_nan=False
     )
-    fraud_mix: dict[str, Share] = Field(
-        default_factory=lambda: dict(zip(FRAUD_TYPES, fraud.MIX, strict=True)),
+    fraud_mix: Mix = Field(
+        default=dict(zip(FRAUD_TYPES, (0.52, 0.14, 0.10, 0.14, 0.06, 0.04), strict=True)),
         description="Fraud type -> share of fraud rows; the shares sum to 1.",
     )
     fraud_drift: float = Field(
@@ -43,23 +57,36 @@ class CreditCardsConfig(GeneratorConfig):
     country_mix: Literal["single", "global"] = Field(
         default="single", description="Cardholders of one country, or of eight (then the time zone is UTC by default)."
     )
-    country_shares: dict[str, Share] = Field(
-        default_factory=lambda: {c.code: c.share for c in COUNTRIES},
+    country_shares: Mix = Field(
+        default={c.code: c.share for c in COUNTRIES},
         description="Country -> share of cardholders in the global mix; the shares sum to 1.",
     )
-    brand_shares: dict[str, Share] = Field(
-        default_factory=lambda: dict(zip(cardholders.BRANDS, (0.52, 0.24, 0.20, 0.04), strict=True)),
+    brand_shares: Mix = Field(
+        default={"visa": 0.52, "mastercard": 0.24, "amex": 0.20, "discover": 0.04},
         description="Network -> share of cards; the shares sum to 1.",
     )
-    type_shares: dict[str, Share] = Field(
-        default_factory=lambda: dict(zip(cardholders.TYPES, (0.70, 0.25, 0.05), strict=True)),
+    type_shares: Mix = Field(
+        default={"credit": 0.70, "debit": 0.25, "prepaid": 0.05},
         description="Kind of card -> share of cards; the shares sum to 1.",
     )
-    cnp_share: float = Field(default=0.35, ge=0.15, le=0.85, description="Card-not-present share of ordinary rows.")
-    cp_decline_rate: Share = Field(default=responses.CP_DECLINES, description="Declines of card-present rows.")
-    cnp_decline_rate: Share = Field(default=responses.CNP_DECLINES, description="Declines of card-not-present rows.")
-    recurring_decline_rate: Share = Field(
-        default=responses.RECURRING_DECLINES, description="Declines of recurring payments."
+    card_counts: Mix = Field(
+        default={"1": 0.80, "2": 0.15, "3": 0.05}, description="Cards -> share of customers with as many; sum 1."
+    )
+    moves_per_year: float = Field(
+        default=0.0, ge=0, le=0.5, description="Probability that a customer moves within the country in a year."
+    )
+    sale_days: tuple[date, ...] = Field(
+        default=(),
+        description="Days of a sale online like Prime Day: the event online_sale, 1.25 for card-not-present.",
+    )
+    cnp_share: float = Field(
+        default=CNP_SHARE, ge=0.15, le=0.85, description="Card-not-present share of ordinary rows."
+    )
+    cp_decline_rate: Share = Field(default=0.025, description="Declines of card-present rows.")
+    cnp_decline_rate: Share = Field(default=0.11, description="Declines of card-not-present rows.")
+    recurring_decline_rate: Share = Field(default=0.14, description="Declines of recurring payments.")
+    recurring_share: Share = Field(
+        default=mcc.TABLE.recurring, description="Share of the rows of 4899, 4814, 4900, 6300 and 5815 that recur."
     )
     foreign_cnp_share: Share = Field(
         default=0.105, description="Share of card-not-present rows at foreign merchants, recurring ones aside."
@@ -71,6 +98,18 @@ class CreditCardsConfig(GeneratorConfig):
         default=False, description="Whether contactless grows from 1% in 2018 to 60% in 2025 in the US."
     )
     fx_fee: float = Field(default=0.0, ge=0, le=0.03, description="Fee on bills in another currency.")
+    categories: CategoryShares = Field(default=CategoryShares(), description="Changes of the table of categories.")
+    amounts: AmountShares = Field(default=AmountShares(), description="Amounts.")
+    merchants: MerchantShares = Field(default=MerchantShares(), description="Where customers shop.")
+    travel: TravelShares = Field(default=TravelShares(), description="How far customers go to pay.")
+    entry_modes: EntryModes = Field(default=EntryModes(), description="How cards are read.")
+    verification: VerificationShares = Field(default=VerificationShares(), description="How cardholders are checked.")
+    checks: CheckResults = Field(default=CheckResults(), description="What checks of code and address find.")
+    devices: DeviceShares = Field(default=DeviceShares(), description="Devices of card-not-present rows.")
+    answers: AnswerShares = Field(default=AnswerShares(), description="How authorisations are answered.")
+    episodes: EpisodeShares = Field(default=EpisodeShares(), description="What thieves do.")
+    disputes: DisputeShares = Field(default=DisputeShares(), description="Genuine purchases that are disputed.")
+    labels: LabelShares = Field(default=LabelShares(), description="What a bank learns of fraud.")
 
     @model_validator(mode="before")
     @classmethod
@@ -96,20 +135,22 @@ class CreditCardsConfig(GeneratorConfig):
             )
         return value
 
-    @field_validator("fraud_mix", "country_shares", "brand_shares", "type_shares")
+    @field_validator("fraud_mix", "country_shares", "brand_shares", "type_shares", "card_counts")
     @classmethod
-    def _shares(cls, value: dict[str, float], info: Any) -> dict[str, float]:
-        known = {
-            "fraud_mix": FRAUD_TYPES,
-            "country_shares": COUNTRY_CODES,
-            "brand_shares": cardholders.BRANDS,
-            "type_shares": cardholders.TYPES,
-        }[info.field_name]
-        if unknown := sorted(set(value) - set(known)):
-            raise ValueError(f"unknown names {', '.join(unknown)}; allowed: {', '.join(known)}")
-        if not math.isclose(sum(value.values()), 1.0, abs_tol=1e-6):
-            raise ValueError(f"the shares sum to {sum(value.values()):g}; allowed: shares from 0 to 1 that sum to 1")
-        return {name: value.get(name, 0.0) for name in known}
+    def _mixes(cls, value: dict[str, float], info: ValidationInfo) -> dict[str, float]:
+        return dict(named(cls, value, info))
+
+    @field_validator("card_counts", mode="before")
+    @classmethod
+    def _numbers_are_text(cls, value: Any) -> Any:
+        return text_keys(value)
+
+    @field_validator("sale_days")
+    @classmethod
+    def _in_calendar(cls, value: tuple[date, ...]) -> tuple[date, ...]:
+        for day in value:
+            check_day(day)
+        return value
 
     @property
     def rate(self) -> float:

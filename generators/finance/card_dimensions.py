@@ -58,7 +58,7 @@ def cards(
         for entity, entered in people.pool(code, "all").alive(first, last):
             lifetime = people.pool(code, "all").lifetime_of(entity)
             number = (entity << 3) | code
-            counts = people.card_counts(people.person(number)[3])
+            counts = people.cards_held(people.person(number)[3])
             row = np.repeat(np.arange(len(number)), counts)
             which = np.arange(len(row)) - np.repeat(np.cumsum(counts, dtype=np.int64) - counts, counts)
             key = (number[row] << 2) | which

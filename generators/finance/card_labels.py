@@ -18,20 +18,15 @@ from numpy.typing import NDArray
 from generators.base import day_number
 from generators.finance import fraud, mcc
 from generators.finance.card_ids import FRAUD, GENUINE, CardIds
-from generators.finance.checks_at_sale import cached_table
+from generators.finance.card_tables import SOURCES
+from generators.finance.checks_at_sale import mix_table
 from generators.finance.fraud_rows import FraudRows
-from generators.finance.genuine import DISPUTE_FACTOR, FIRST_PARTY, Genuine
+from generators.finance.genuine import FIRST_PARTY, Genuine
 from generators.labels import EVENT_DAY
 from generators.randomness import stream
 
-SOURCES = (0.88, 0.10, 0.02)
-"""Shares of cardholder, merchant and issuer's model among reports of approved purchases."""
 CARDHOLDER, MERCHANT, MODEL = range(3)
-CHARGEBACK_DAYS = (3, 15)
-WRITE_OFF_BELOW, WRITE_OFF_SHARE = 15.0, 0.60
-DISPUTE_MEDIAN_DAYS = 12.0
 FRAUD_CNP, FRAUD_CP, NOT_RECEIVED, DUPLICATE = range(4)
-NOT_RECEIVED_SHARE = 0.7
 REPORT, CHARGEBACK = 0, 1
 
 
@@ -49,14 +44,15 @@ def _of_fraud(rows: FraudRows, day: date, seed: int, generator: str) -> dict[str
     def rng(column: str) -> np.random.Generator:
         return stream(seed, generator, day, "fraud label", column)
 
-    source = cached_table(SOURCES)[rng("source").integers(0, 65_536, n, dtype=np.uint16)]
+    shares = rows.config.labels
+    source = mix_table(shares.sources, SOURCES)[rng("source").integers(0, 65_536, n, dtype=np.uint16)]
     source = np.where(found.declined, np.uint8(MODEL), source)
     at_once = rng("model").integers(0, 2, n)
     lag = np.maximum(found.episodes.report - number, 1)
     lag = np.where(source == MODEL, at_once, lag)
-    dollars = np.asarray(rows.amounts(day))
-    written_off = (dollars < WRITE_OFF_BELOW) & (rng("written off").random(n) < WRITE_OFF_SHARE)
-    low, high = CHARGEBACK_DAYS
+    dollars = np.asarray(rows.dollars(day))
+    written_off = (dollars < shares.write_off_below) & (rng("written off").random(n) < shares.write_off)
+    low, high = shares.chargeback_days
     known = found.episodes.report < fraud.NO_REPORT
     return {
         "number": np.arange(n, dtype=np.uint32)[known],
@@ -71,15 +67,15 @@ def _of_fraud(rows: FraudRows, day: date, seed: int, generator: str) -> dict[str
 
 
 def _of_disputes(genuine: Genuine, day: date) -> dict[str, NDArray[Any]]:
-    batch = genuine.batch
+    batch, shares, disputes = genuine.batch, genuine.config.labels, genuine.config.disputes
     row, kind, _, category, person = genuine.disputes()
-    dollars = genuine.dollars(category, person[2], row) * DISPUTE_FACTOR
+    dollars = genuine.dollars(category, person[2], row) * disputes.amount_factor
     n, rng = len(row), batch.rng("dispute_label")
-    delay = np.floor(np.exp(np.log(DISPUTE_MEDIAN_DAYS) + fraud.REPORT_SIGMA * rng.standard_normal(n)))
+    delay = np.floor(np.exp(np.log(disputes.report_days) + fraud.REPORT_SIGMA * rng.standard_normal(n)))
     lag = 1 + np.minimum(delay, fraud.REPORT_CAP)
-    low, high = CHARGEBACK_DAYS
-    written_off = (dollars < WRITE_OFF_BELOW) & (rng.random(n) < WRITE_OFF_SHARE)
-    other = np.where(rng.random(n) < NOT_RECEIVED_SHARE, NOT_RECEIVED, DUPLICATE)
+    low, high = shares.chargeback_days
+    written_off = (dollars < shares.write_off_below) & (rng.random(n) < shares.write_off)
+    other = np.where(rng.random(n) < disputes.not_received, NOT_RECEIVED, DUPLICATE)
     own = kind == FIRST_PARTY
     return {
         "number": (batch.first + row).astype(np.uint32),

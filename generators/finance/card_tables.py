@@ -6,13 +6,10 @@ import numpy as np
 import polars as pl
 
 from generators.finance import cardholders, checks_at_sale, geography, mcc, responses
+from generators.finance.fraud_shares import FRAUD_TYPES
 from generators.schema import INSTANT, Column, TableSchema
 
 CHANNELS = ("card_present", "card_not_present")
-FRAUD_TYPES = (
-    "cnp_stolen_credentials", "card_testing", "account_takeover", "lost_stolen", "counterfeit_skimming",
-    "application_fraud",
-)  # fmt: skip
 GROUPS = tuple(dict.fromkeys(c.group for c in mcc.CATEGORIES))
 GROUP_OF = np.array([GROUPS.index(c.group) for c in mcc.CATEGORIES], np.uint8)
 """Group code by category number."""

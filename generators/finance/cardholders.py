@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generators.entities import BLOCK, I32, I64, EntityPool, Lifetime
+from generators.finance.card_shares import TravelShares
 from generators.finance.geography import COUNTRIES, areas
 from generators.randomness import F64, LANES, hash64, hash_key, hash_lanes, normal_table, pick_table, stream
 
@@ -38,8 +39,6 @@ APPETITE_SHAPE = 2.2
 REMOTE_WEIGHT = 0.35
 """Share of remote rows that the two weights of a customer are balanced around."""
 
-CARD_COUNTS = (0.80, 0.15, 0.05)
-CARDS_PER_CUSTOMER = 1.25
 TERM_DAYS = 1096
 ISSUE_OFFSET = 2048
 """Added to days of issue, which may lie before 1970, so that tokens have no negative parts."""
@@ -55,11 +54,8 @@ BIN_GROUPS = tuple(
 LIMIT_MEDIAN, LIMIT_SIGMA = 6_000.0, 0.75
 AGE_MEAN, AGE_SD, AGE_RANGE = 46.0, 16.0, (18.0, 90.0)
 YEAR_DAYS = 365.25
-
-TRIP_WINDOW = 146
-"""Days of a window with one trip: 2.5 trips a year."""
-TRIP_DAYS = (2, 9)
-TRIP_ABROAD = 0.32
+LONGEST_TRIP_WINDOW = 100_000
+"""Days of a window with one trip, at most: longer than the calendar."""
 
 
 @dataclass(frozen=True)
@@ -118,11 +114,6 @@ def _entry_ages() -> I32:
     return np.interp((np.arange(LANES) + 0.5) / LANES, np.linspace(0, 1, 2001), ages).astype(np.int32)
 
 
-@lru_cache(maxsize=1)
-def _card_counts() -> U8:
-    return pick_table(CARD_COUNTS) + np.uint8(1)
-
-
 @lru_cache(maxsize=8)
 def _limits() -> NDArray[np.uint32]:
     limits = LIMIT_MEDIAN * np.exp(LIMIT_SIGMA * normal_table())
@@ -153,15 +144,23 @@ class Customers:
 
 @dataclass(frozen=True, eq=False)
 class Homes:
-    """(n,) places of residence: postal area, and latitude and longitude rounded to four decimals."""
+    """(n,) places of residence.
+
+    Attributes:
+        area: Postal areas.
+        lat: Latitudes, rounded to four decimals.
+        lon: Longitudes, rounded to four decimals.
+        version: Which of the customer's addresses: 0 for the first, else 1 + the year as a customer of the last move.
+    """
 
     area: U16
     lat: F64
     lon: F64
+    version: U8
 
     def take(self, rows: NDArray[Any]) -> Homes:
         """Return the residences of some rows."""
-        return Homes(self.area[rows], self.lat[rows], self.lon[rows])
+        return Homes(self.area[rows], self.lat[rows], self.lon[rows], self.version[rows])
 
     def joined(self, other: Homes) -> Homes:
         """Return these residences and others after them."""
@@ -194,6 +193,9 @@ class Cardholders:
         countries: (country code, share of cardholders) pairs.
         brands: Shares of `BRANDS`.
         types: Shares of `TYPES`.
+        card_counts: Shares of customers with one, two and three cards.
+        travel: How often, how long and how far customers travel.
+        moves: Probability of a move in a year as a customer.
     """
 
     seed: int
@@ -202,6 +204,9 @@ class Cardholders:
     countries: tuple[tuple[int, float], ...]
     brands: tuple[float, ...]
     types: tuple[float, ...]
+    card_counts: tuple[float, ...]
+    travel: TravelShares
+    moves: float
 
     def slots(self, country: int) -> int:
         """Return the number of a country's customers at any time."""
@@ -235,9 +240,35 @@ class Cardholders:
         """Return (4, n) draws: age, persona, amount factor, number of cards."""
         return hash_lanes(self._key("person"), number)
 
-    def homes(self, number: I64, country: U8) -> tuple[Homes, U16]:
-        """Return where customers live, and a spare 16-bit draw each."""
-        place, (area_lane, lat_lane, lon_lane, spare) = areas(), hash_lanes(self._key("home"), number)
+    def addresses(self, number: I64, tenure: I32) -> U8:
+        """Return (n,) versions of customers' addresses at their age in the pool.
+
+        A customer moves in year y of his time with the probability of a move, on that year's hashed day.
+        """
+        version = np.zeros(len(number), np.uint8)
+        bound, key = round(self.moves * LANES), self._key("moves")
+        for block in range(0, int(tenure.max(initial=0)) // 365 + 1 if bound else 0, 4):
+            rows = np.flatnonzero(tenure >= block * 365) if block else np.arange(len(number))
+            draws = hash_lanes(key, number[rows] * 64 + block // 4)
+            for year in range(4):
+                movers = rows[draws[year] < bound]
+                day = self._move_days(number[movers], block + year)
+                version[movers[day <= tenure[movers]]] = block + year + 1
+        return version
+
+    def _move_days(self, number: I64, year: int) -> I32:
+        """Return (n,) ages in the pool at which customers move who do in a year."""
+        lane = hash_lanes(self._key("move day"), number * 128 + year)[0]
+        return np.asarray(year * 365 + (lane.astype(np.int32) * 365 >> 16), np.int32)
+
+    def homes(self, who: Customers) -> Homes:
+        """Return where customers live on the day of their tenure; those who move stay in their country."""
+        number, country, version = who.number, who.country, self.addresses(who.number, who.tenure)
+        place, lanes = areas(), hash_lanes(self._key("home"), number)
+        moved = np.flatnonzero(version)
+        if len(moved):
+            lanes[:, moved] = hash_lanes(self._key("new home"), number[moved] * 128 + version[moved])
+        area_lane, lat_lane, lon_lane, _ = lanes
         if len(self.countries) == 1:
             area = place.picks[self.countries[0][0]][area_lane]
         else:
@@ -248,7 +279,7 @@ class Cardholders:
         lon = place.lon[area] + 0.05 * normals()[lon_lane]
         np.clip(lat, south[region], north[region], out=lat)
         np.clip(lon, west[region], east[region], out=lon)
-        return Homes(area, np.round(lat, 4), np.round(lon, 4)), spare
+        return Homes(area, np.round(lat, 4), np.round(lon, 4), version)
 
     def entry_days(self, who: Customers, age_lane: U16) -> I32:
         """Return (n,) ages in days at sign-up; appetite for remote purchases goes with youth (correlation 0.25)."""
@@ -276,9 +307,13 @@ class Cardholders:
 
     # -- cards ----------------------------------------------------------------------------------------------------
 
-    def card_counts(self, count_lane: U16) -> U8:
+    def cards_held(self, count_lane: U16) -> U8:
         """Return (n,) numbers of cards of customers."""
-        return np.asarray(_card_counts()[count_lane], np.uint8)
+        return np.asarray(self._card_counts[count_lane], np.uint8)
+
+    @cached_property
+    def _card_counts(self) -> U8:
+        return pick_table(self.card_counts) + np.uint8(1)
 
     def cards(self, who: Customers, which: NDArray[Any], day: int | I64) -> Cards:
         """Return (n,) cards of customers on a day: which of the customer's, issued when, and for how long.
@@ -342,18 +377,17 @@ class Cardholders:
     def trips(self, number: I64, day: NDArray[Any] | int) -> tuple[NDArray[np.bool_], U64]:
         """Return whether (n,) customers travel on a day, and the word of the trip: what hangs on it is constant.
 
-        One trip of 2 to 9 days falls into each window of 146 days, whose phase is the customer's.
+        One trip falls into each window of days, 146 for 2.5 trips a year, whose phase is the customer's.
         """
-        moment = (
-            (hash64(self._key("trip phase"), number) % np.uint64(TRIP_WINDOW)).astype(np.int64) + day + ISSUE_OFFSET
-        )
-        window, inside = np.divmod(moment, TRIP_WINDOW)
+        if self.travel.trips_per_year == 0.0:
+            return np.zeros(len(number), np.bool_), np.zeros(len(number), np.uint64)
+        days = min(round(365 / self.travel.trips_per_year), LONGEST_TRIP_WINDOW)
+        moment = (hash64(self._key("trip phase"), number) % np.uint64(days)).astype(np.int64) + day + ISSUE_OFFSET
+        window, inside = np.divmod(moment, days)
         word = hash64(self._key("trip"), number * 1024 + window)
-        low, high = TRIP_DAYS
+        low, high = self.travel.trip_days
         length = ((word & np.uint64(0xFF)) * np.uint64(high - low + 1) >> np.uint64(8)).astype(np.int64) + low
-        start = ((word >> np.uint64(8) & np.uint64(0xFFFF)) * np.uint64(TRIP_WINDOW - high) >> np.uint64(16)).astype(
-            np.int64
-        )
+        start = ((word >> np.uint64(8) & np.uint64(0xFFFF)) * np.uint64(days - high) >> np.uint64(16)).astype(np.int64)
         return (inside >= start) & (inside < start + length), word
 
     def _key(self, word: str) -> np.uint64:
@@ -363,9 +397,9 @@ class Cardholders:
         return keys[word]
 
 
-def trip_abroad(word: U64) -> NDArray[np.bool_]:
+def trip_abroad(shares: TravelShares, word: U64) -> NDArray[np.bool_]:
     """Return whether (n,) trips go abroad."""
-    return np.asarray((word >> np.uint64(24) & np.uint64(0xFF)) < np.uint64(round(TRIP_ABROAD * 256)))
+    return np.asarray((word >> np.uint64(24) & np.uint64(0xFF)) < np.uint64(round(shares.abroad * 256)))
 
 
 def day_of(number: int) -> date:

@@ -11,23 +11,24 @@ import polars as pl
 from numpy.typing import NDArray
 
 from generators.base import BaseGenerator, Batch, Process
-from generators.calendar import HolidayCalendar
-from generators.config import ArrivalPattern, HolidayProfile
+from generators.calendar import Event, HolidayCalendar
+from generators.config import ArrivalPattern, EventFactor, HolidayProfile
 from generators.finance import card_dimensions, card_labels, card_tables, geography, mcc, merchants
-from generators.finance.card_config import CreditCardsConfig
+from generators.finance.card_config import CNP_SHARE, CreditCardsConfig
 from generators.finance.card_ids import CardIds
 from generators.finance.cardholders import Cardholders
 from generators.finance.fraud import Compromises
 from generators.finance.fraud_rows import FraudRows
-from generators.finance.genuine import Genuine, Settings, contactless_in
+from generators.finance.genuine import DayCourse, Genuine, Settings
 from generators.finance.merchants import Merchants
+from generators.finance.money import Amounts
 from generators.finance.recurring import Subscriptions
 from generators.finance.regimes import Regimes
 from generators.finance.sales import Renderer, Sales
 from generators.intraday import IntradayProfile, day_bounds
 from generators.randomness import F64
 from generators.registry import register_generator
-from generators.volume import VolumeModel, VolumeTables
+from generators.volume import VolumeModel, VolumeTables, by_hour
 
 OVERLAY_ROWS = 65_536
 """Rows of the overlay that are rendered at a time."""
@@ -46,26 +47,28 @@ WEEKEND_CP_HOURS = CP_HOURS[-1:] + CP_HOURS[:-1]
 """An hour later on Saturdays and Sundays."""
 SATURDAY, SUNDAY = 5, 6
 
-_CP_EVENTS = {
+_CP_EVENTS: dict[str, EventFactor] = {
     "new_years_day": 0.55, "public_holiday": 1.00, "valentines_day": 1.08, "valentines_week": 1.02,
     "mothers_day": 1.12, "mothers_day_week": 1.04, "fathers_day": 1.06, "memorial_day": 0.98, "labor_day": 0.98,
     "independence_day": 0.85, "back_to_school": 1.03, "halloween": 1.04, "thanksgiving_eve": 1.30,
     "thanksgiving": 0.45, "black_friday": 1.35, "black_friday_week": 1.15, "cyber_monday": 1.00,
-    "christmas_shopping": 1.12, "christmas_eve": 0.92, "christmas_day": 0.20, "christmas_week": 1.02,
-    "post_christmas": 1.08, "new_years_eve": 0.95, "first_working_day": 0.98,
+    "christmas_shopping": 1.12, "last_shopping_days": 1.30, "christmas_eve": by_hour((0, 1.10), (17, 0.30)),
+    "christmas_day": 0.20, "christmas_week": 1.02, "post_christmas": 1.08, "new_years_eve": 0.95,
+    "super_bowl": by_hour((17, 1.05), (23, 1.0)), "first_working_day": 0.98,
 }  # fmt: skip
-_CNP_EVENTS = {
+_CNP_EVENTS: dict[str, EventFactor] = {
     "new_years_day": 0.80, "public_holiday": 1.00, "valentines_day": 1.08, "valentines_week": 1.04,
     "mothers_day": 1.0, "mothers_day_week": 1.06, "fathers_day": 1.02, "memorial_day": 1.03, "labor_day": 1.03,
     "independence_day": 0.85, "back_to_school": 1.05, "halloween": 1.0, "thanksgiving_eve": 1.10,
     "thanksgiving": 1.15, "black_friday": 1.80, "black_friday_week": 1.40, "cyber_monday": 1.90,
-    "christmas_shopping": 1.20, "christmas_eve": 0.75, "christmas_day": 0.60, "christmas_week": 1.00,
-    "post_christmas": 1.05, "new_years_eve": 0.80, "first_working_day": 1.04,
+    "christmas_shopping": 1.20, "late_christmas_shopping": 1.0, "christmas_eve": 0.75, "christmas_day": 0.60,
+    "christmas_week": 1.00, "post_christmas": 1.05, "new_years_eve": 0.80, "online_sale": 1.25,
+    "first_working_day": 1.04,
 }  # fmt: skip
 _WEEKS = (1.04, 0.99, 1.01, 0.97)
 
 
-def _profiles(events: dict[str, float]) -> dict[str, dict[str, float]]:
+def _profiles(events: dict[str, EventFactor]) -> dict[str, dict[str, EventFactor]]:
     return {HolidayProfile.seed: events, HolidayProfile.retail: events}
 
 
@@ -94,8 +97,16 @@ class CreditCardsGenerator(BaseGenerator[CreditCardsConfig]):
     domain = "finance"
     description = "Card payment authorisations with cards, merchants, subscriptions, and fraud whose labels mature."
     config_type = CreditCardsConfig
-    revision = 1
+    revision = 2
     tables = card_tables.TABLES
+
+    @cached_property
+    def calendar(self) -> HolidayCalendar:
+        """The events of the config's country, and its sales."""
+        return self._calendar(self.config.country)
+
+    def _calendar(self, country: str) -> HolidayCalendar:
+        return HolidayCalendar(country, tuple(Event("online_sale", d, d, "day") for d in self.config.sale_days))
 
     @cached_property
     def processes(self) -> tuple[Process, ...]:
@@ -108,16 +119,17 @@ class CreditCardsGenerator(BaseGenerator[CreditCardsConfig]):
             zone = config.timezone if single else country.timezone
             for channel, part in enumerate((1.0 - config.cnp_share, config.cnp_share)):
                 weekend = {SATURDAY: WEEKEND_CP_HOURS, SUNDAY: WEEKEND_CP_HOURS} if channel == mcc.CP else None
+                profile = IntradayProfile.from_config(config, CHANNEL_HOURS[channel], weekend, zone)
                 volume = VolumeModel.from_config(
                     config,
                     generator=self.name,
-                    calendar=self.calendar if single else HolidayCalendar(country.code),
+                    calendar=self.calendar if single else self._calendar(country.code),
                     process=self._process_name(code, channel),
                     tables=VOLUMES[channel],
                     share=share * part,
                     processes=names,
+                    intraday=profile,
                 )
-                profile = IntradayProfile.from_config(config, CHANNEL_HOURS[channel], weekend, zone)
                 found.append(Process(self._process_name(code, channel), volume, profile))
         return tuple(found)
 
@@ -139,12 +151,23 @@ class CreditCardsGenerator(BaseGenerator[CreditCardsConfig]):
             config.residents,
             tuple(config.brand_shares.values()),
             types,
+            tuple(config.card_counts.values()),
+            config.travel,
+            config.moves_per_year,
         )
 
     @cached_property
     def merchants(self) -> Merchants:
         """Where they pay."""
-        return Merchants(self.config.seed, self.name, tuple(code for code, _ in self.config.residents))
+        config = self.config
+        homes = tuple(code for code, _ in config.residents)
+        return Merchants(config.seed, self.name, homes, self.amounts.laws, config.merchants)
+
+    @cached_property
+    def amounts(self) -> Amounts:
+        """What they pay for, and how much."""
+        config = self.config
+        return Amounts(config.categories.laws(config.recurring_share), config.amounts, config.credit_only)
 
     @cached_property
     def ids(self) -> CardIds:
@@ -162,7 +185,8 @@ class CreditCardsGenerator(BaseGenerator[CreditCardsConfig]):
     def renderer(self) -> Renderer:
         """Turns rows into columns."""
         names = pl.Series(merchants.names(self.config.seed))
-        return Renderer(self.cardholders, self.merchants, self.ids, self.zones, self.config.fx_fee, names)
+        config = self.config
+        return Renderer(self.cardholders, self.merchants, self.ids, self.zones, config.fx_fee, config.amounts, names)
 
     @cached_property
     def compromises(self) -> Compromises:
@@ -173,6 +197,7 @@ class CreditCardsGenerator(BaseGenerator[CreditCardsConfig]):
             Regimes(config.seed, self.name, config.fraud_drift, config.fraud_shift),
             config.rate,
             tuple(config.fraud_mix.values()),
+            config.episodes,
             self._expected_days,
             config.timezone,
             CHANNEL_HOURS,
@@ -181,14 +206,28 @@ class CreditCardsGenerator(BaseGenerator[CreditCardsConfig]):
     @cached_property
     def fraud_rows(self) -> FraudRows:
         """The rows of fraud."""
-        config = self.config
-        return FraudRows(self.compromises, self.cardholders, self.merchants, config.timezone, config.credit_only)
+        return FraudRows(self.compromises, self.cardholders, self.merchants, self.config, self.amounts)
+
+    @cached_property
+    def recurring_share(self) -> float:
+        """Share of all rows that are recurring payments: that of the table, as often as its codes come."""
+        laws = self.amounts.laws
+        often = self.config.cnp_share / CNP_SHARE * (mcc.TABLE.remote_share / laws.remote_share)
+        return float(laws.recurring_shares.sum()) * often
 
     @cached_property
     def subscriptions(self) -> Subscriptions:
         """Recurring payments."""
         config = self.config
-        return Subscriptions(self.cardholders, self.merchants, config.recurring_decline_rate, config.credit_only)
+        return Subscriptions(
+            self.cardholders,
+            self.merchants,
+            self.amounts,
+            self.recurring_share,
+            config.recurring_decline_rate,
+            config.checks.avs,
+            config.answers,
+        )
 
     def _expected_days(self, year: int) -> F64:
         days = (date(year, 12, 31) - date(year, 1, 1)).days + 1
@@ -235,35 +274,36 @@ class CreditCardsGenerator(BaseGenerator[CreditCardsConfig]):
 
     def _overlay_sales(self, day: date, start: int, end: int) -> Sales:
         cumulative = {
-            code: self._arrivals(self.processes[2 * number + 1].intraday, start, end)
+            code: self._arrivals(self.processes[2 * number + 1], day, start, end)
             for number, (code, _) in enumerate(self.config.residents)
         }
         reissues = self.compromises.reissues(day.year)
         recurring = self.subscriptions.sales(day, cumulative, reissues)
         return recurring.joined(self.fraud_rows.sales(day), self.fraud_rows.visits(day)).in_order()
 
-    def _arrivals(self, profile: IntradayProfile, start: int, end: int) -> tuple[F64, F64]:
+    def _arrivals(self, process: Process, day: date, start: int, end: int) -> tuple[F64, F64]:
         if self.config.arrival_pattern in (ArrivalPattern.uniform, ArrivalPattern.poisson):
             return np.array([0.0, 1.0]), np.array([start, end - 1], np.float64)
-        shares = profile.shares(start, end)
+        shares = process.intraday.shares(start, end, hours=process.volume.hours(day))
         edges = np.append(start + np.arange(len(shares)) * 900e6, end - 1)
         return np.concatenate([[0.0], np.cumsum(shares)]), edges
 
     def _settings(self, day: date) -> Settings:
-        config = self.config
-        recurring = float(mcc.recurring_shares().sum())
-        present = WEEKEND_CP_HOURS if day.weekday() >= SATURDAY else CP_HOURS
+        courses = tuple(self._course(process, n & 1, day) for n, process in enumerate(self.processes))
         return Settings(
-            decline_rates=(config.cp_decline_rate, config.cnp_decline_rate),
-            foreign_share=config.foreign_cnp_share,
-            contactless=contactless_in(day.year) if config.contactless_trend else None,
-            credit_only=config.credit_only,
-            timezone=config.timezone,
-            zones=self.zones,
-            curves=(present, CNP_HOURS),
-            event=self.processes[0].volume.event(day),
-            recurring_share=min(recurring / config.cnp_share, 0.9),
+            self.config, self.amounts, self.zones, courses, min(self.recurring_share / self.config.cnp_share, 0.9)
         )
+
+    @staticmethod
+    def _course(process: Process, channel: int, day: date) -> DayCourse:
+        curve: tuple[float, ...] = (
+            WEEKEND_CP_HOURS if channel == mcc.CP and day.weekday() >= SATURDAY else CHANNEL_HOURS[channel]
+        )
+        hours = process.volume.hours(day)
+        if hours is not None:
+            curve = tuple(weight * factor for weight, factor in zip(curve, hours, strict=True))
+        event = process.volume.event(day)
+        return DayCourse(event if event in mcc.EVENT_TILTS else None, curve)
 
     # -- what belongs to the events -------------------------------------------------------------------------------
 

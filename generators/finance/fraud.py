@@ -22,6 +22,7 @@ from generators.calendar import FIRST_DAY, LAST_DAY
 from generators.entities import I32, I64
 from generators.finance import mcc
 from generators.finance.cardholders import TERM_DAYS, Cardholders
+from generators.finance.fraud_shares import EpisodeShares, by_type
 from generators.finance.geography import areas
 from generators.finance.regimes import Regimes
 from generators.finance.tokens import Reissues, unpack
@@ -32,8 +33,6 @@ U8 = NDArray[np.uint8]
 
 KINDS = 6
 CREDENTIALS, TESTING, TAKEOVER, STOLEN, SKIMMING, APPLICATION = range(KINDS)
-MIX = (0.52, 0.14, 0.10, 0.14, 0.06, 0.04)
-"""Shares of fraud rows by kind."""
 ROW_WEIGHTS: tuple[dict[int, float], ...] = (
     {1: 0.25, 2: 0.30, 3: 0.25, 4: 0.20},
     dict.fromkeys(range(4, 10), 1 / 6),
@@ -47,17 +46,13 @@ GAP_HOURS = (10.0, 0.1, 6.0, 3.0, 12.0, 60.0)
 """Mean gap between the rows of an episode."""
 KEPT = (1.0, 1.0, 0.993, 1.0, 1.0, 0.978)
 """Share of an episode's rows that happen: those later than five days after the report do not. Measured."""
-REPORT_MEDIAN_DAYS = (12.0, 12.0, 5.0, 2.0, 12.0, 60.0)
 REPORT_SIGMA, REPORT_CAP = 1.0, 120
-NEVER_REPORTED, REISSUED = 0.08, 0.95
 AFTER_REPORT_DAYS = 5
 """Days after the report on which declined rows of the episode still come."""
 QUICK_DAYS, APPLICATION_DAYS = 10, 45
 """Longest episode; application fraud ends when the card is 45 days old."""
 ROOM_DAYS = 60
 """Days that a victim and his card must still have."""
-NIGHT_SHARE = 0.35
-
 TESTING_ROWS, TESTING_CARDS, TESTING_MINUTES = 6.5, (20, 300), 50
 TESTING_CODES = ("5815", "5816", "8398")
 SKIMMER_ROWS, SKIMMER_CARDS, SKIMMER_DAYS = 120, (20, 60), 20
@@ -128,6 +123,7 @@ class Compromises:
         regimes: What fraud likes, which changes every few months.
         rate: Share of rows that are fraud.
         mix: Shares of fraud rows by kind.
+        shares: What else the config says about episodes.
         expected: Returns the expected rows of each day of a year, shape (days,).
         timezone: Zone in which days begin.
         curves: Hour curves of the channels, 24 shares each.
@@ -137,6 +133,7 @@ class Compromises:
     regimes: Regimes
     rate: float
     mix: tuple[float, ...]
+    shares: EpisodeShares
     expected: Callable[[int], F64]
     timezone: str
     curves: tuple[tuple[float, ...], tuple[float, ...]]
@@ -177,6 +174,11 @@ class Compromises:
     def cluster_kinds(self) -> tuple[int, ...]:
         """Kinds that come in clusters of cards."""
         return (TESTING, SKIMMING)
+
+
+def middle_of(year: int) -> int:
+    """Return the day on which the year's skimmers look where their victims live (days since 1970-01-01)."""
+    return (day_number(date(year, 1, 1)) + day_number(date(year, 12, 31))) // 2
 
 
 class _Year:
@@ -275,8 +277,7 @@ class _Year:
         cards = rng.integers(low, high + 1, skimmers)
         wanted = _candidates_each(cards)
         country, slot = self._victims(int(2 * wanted.sum()) + 40 * high * min(skimmers, 1), rng)
-        middle = np.full(len(slot), (self.first + self.last) // 2)
-        region = self._regions(country, slot, middle)
+        region = self._regions(country, slot, np.full(len(slot), middle_of(self.year)))
         order = np.argsort(region, kind="stable")
         chosen = _chunks(region[order], wanted, rng)
         group = np.repeat(np.arange(skimmers), [len(c) for c in chosen])
@@ -310,11 +311,13 @@ class _Year:
         count = len(slot)
         sizes, weights = np.array(list(ROW_WEIGHTS[kind])), np.cumsum(list(ROW_WEIGHTS[kind].values()))
         rows = sizes[np.searchsorted(weights / weights[-1], rng.random(count)).clip(0, len(sizes) - 1)]
-        delay = np.exp(np.log(REPORT_MEDIAN_DAYS[kind]) + REPORT_SIGMA * rng.standard_normal(count))
+        shares = self.whole.shares
+        median = by_type(shares.report_days)[kind]
+        delay = np.exp(np.log(median) + REPORT_SIGMA * rng.standard_normal(count))
         began = day + self.first
         report = began + 1 + np.minimum(np.floor(delay), REPORT_CAP).astype(np.int64)
-        report[rng.random(count) < NEVER_REPORTED] = NO_REPORT
-        reissue = rng.random(count) < REISSUED
+        report[rng.random(count) < shares.never_reported] = NO_REPORT
+        reissue = rng.random(count) < shares.reissued
         return Episodes(
             np.zeros(count, np.int64), np.full(count, kind, np.uint8), country, slot, which, card,
             began.astype(np.int32), start, rows.astype(np.uint8), report.astype(np.int32), reissue,
@@ -353,7 +356,7 @@ class _Year:
         for code, _ in self.people.countries:
             rows = np.flatnonzero(country == code)
             who = self.people.in_slots(code, slot[rows], day[rows])
-            counts = self.people.card_counts(self.people.person(who.number)[3])
+            counts = self.people.cards_held(self.people.person(who.number)[3])
             which[rows] = (lane[rows] * counts).astype(np.uint8)
             cards = self.people.cards(who, which[rows], day[rows])
             card[rows], issue[rows] = cards.key, cards.issue
@@ -373,14 +376,14 @@ class _Year:
         for code, _ in self.people.countries:
             rows = np.flatnonzero(country == code)
             who = self.people.in_slots(code, slot[rows], day[rows])
-            home, _ = self.people.homes(who.number, who.country)
-            region[rows] = areas().region[home.area]
+            region[rows] = areas().region[self.people.homes(who).area]
         return region
 
     def _night(self) -> F64:
         flat = np.array([2.0 if hour < 6 else 1.0 for hour in range(24)])
         curve = np.array(self.whole.curves[mcc.CNP])
-        return np.asarray(NIGHT_SHARE * flat / flat.sum() + (1.0 - NIGHT_SHARE) * curve / curve.sum())
+        share = self.whole.shares.night
+        return np.asarray(share * flat / flat.sum() + (1.0 - share) * curve / curve.sum())
 
     def _instants(self, day: I64, curve: F64, rng: np.random.Generator) -> I64:
         """Return instants on days of the year at hours drawn from a curve."""

@@ -13,12 +13,14 @@ from generators.base import day_number
 from generators.entities import I32, I64
 from generators.finance import checks_at_sale as check
 from generators.finance import fraud, mcc, responses
+from generators.finance.card_config import CreditCardsConfig
 from generators.finance.card_ids import FRAUD, KNOWN_DEVICES, VISIT
-from generators.finance.cardholders import TERM_DAYS, Cardholders, Customers
+from generators.finance.cardholders import TERM_DAYS, Cardholders, Customers, Homes
 from generators.finance.fraud import Compromises, Episodes
+from generators.finance.fraud_shares import FRAUD_TYPES, EpisodeShares, by_type, pairs_by_type
 from generators.finance.geography import COUNTRIES, areas
 from generators.finance.merchants import Merchants, foreign_country
-from generators.finance.money import raw_amounts
+from generators.finance.money import Amounts
 from generators.finance.places import destination, distance_table, haversine
 from generators.finance.sales import NO_EPISODE, Sales
 from generators.intraday import day_bounds
@@ -28,39 +30,14 @@ U8 = NDArray[np.uint8]
 U16 = NDArray[np.uint16]
 F64 = NDArray[np.float64]
 
-DECLINED = (0.315, 0.55, 0.315, 0.29, 0.315, 0.315)
-"""Share declined by kind before the report; with the rows after it 35% of fraud rows are."""
-CNP_ENTRY = {
-    fraud.CREDENTIALS: {check.ECOMMERCE: 0.88, check.ON_FILE: 0.08, check.KEYED: 0.04},
-    fraud.TESTING: {check.ECOMMERCE: 1.0},
-    fraud.TAKEOVER: {check.ECOMMERCE: 0.5, check.ON_FILE: 0.5},
-    fraud.APPLICATION: {check.ECOMMERCE: 0.7, check.ON_FILE: 0.25, check.KEYED: 0.05},
-}
-CP_ENTRY = {
-    fraud.STOLEN: {check.CONTACTLESS: 0.66, check.CHIP: 0.20, check.STRIPE: 0.11, check.KEYED: 0.03},
-    fraud.SKIMMING: {check.STRIPE: 0.80, check.CHIP: 0.12, check.CONTACTLESS: 0.06, check.KEYED: 0.02},
-    fraud.APPLICATION: {check.CONTACTLESS: 0.50, check.CHIP: 0.42, check.STRIPE: 0.06, check.KEYED: 0.02},
-}
-CP_VERIFICATION = (0.80, 0.04, 0.14, 0.02, 0.0, 0.0)
-CNP_VERIFICATION = (0.80, 0.0, 0.0, 0.0, 0.03, 0.17)
 AMOUNT_SHIFT = (0.45, 0.0, 0.9, 0.45, 0.45, 0.6)
 """Mean of the log of the factor on the category's amount; standard deviation 0.5."""
 TESTING_MEDIAN, TESTING_SIGMA, TESTING_LAST = 2.7, 0.8, 148.0
-CARELESS = 0.30
-"""Share of episodes whose thief takes no care: the traces of a thief come together, which is what models live on."""
-FOREIGN_SHARE = ((0.07, 0.50), (0.0, 0.0), (0.06, 0.26), (0.0, 0.0), (0.0, 0.0), (0.05, 0.05))
-"""Share at foreign merchants by kind, of careful and careless thieves: 0.20 of stolen credentials."""
 SHIFTED_FOREIGN = 0.20
 """Added to the foreign share of stolen credentials after the abrupt shift."""
-NEW_DEVICE = (0.42, 0.60, 0.60, 0.0, 0.0, 0.50)
-ADDRESS_FRAUD = ((0.12, 0.95), (0.20, 0.95), (0.05, 0.50), (0.0, 0.0), (0.0, 0.0), (0.2, 0.6))
-"""Share of rows whose address check is a stranger's; the other thieves know the address or have changed it."""
-CVV_FRAUD = ((0.12, 0.95), (0.20, 0.95), (0.0, 0.0), (0.0, 0.0), (0.0, 0.0), (0.05, 0.3))
-IP_HOME = ((0.96, 0.43), (0.92, 0.42), (0.90, 0.40), (1.0, 1.0), (1.0, 1.0), (0.96, 0.80))
 KM = {fraud.STOLEN: (10.0, 1.1), fraud.SKIMMING: (100.0, 1.2), fraud.APPLICATION: (8.0, 1.1)}
 CARD_PRESENT_CODES: dict[str, float] = {"5732": 4.0, "5541": 2.0, "5542": 2.0, "5912": 2.5, "5411": 1.0, "5311": 1.2}
 """Factors of the categories in which stolen and copied cards are used; 0.25 elsewhere."""
-APPLICATION_REMOTE = 0.55
 BUST_OUT = 0.28
 """Growth of the log amount from row to row of application fraud."""
 NO_CVM_SHARE = 0.92
@@ -96,15 +73,20 @@ class FraudRows:
         compromises: The episodes, year by year.
         cardholders: The population.
         merchants: The merchants.
-        timezone: Zone in which days begin.
-        credit_only: Whether amounts are those of credit cards.
+        config: What it says about fraud, checks at the sale and answers.
+        amounts: Laws of the amounts.
     """
 
     compromises: Compromises
     cardholders: Cardholders
     merchants: Merchants
-    timezone: str
-    credit_only: bool
+    config: CreditCardsConfig
+    amounts: Amounts
+
+    @property
+    def shares(self) -> EpisodeShares:
+        """What the config says about episodes."""
+        return self.config.episodes
 
     def on_day(self, day: date) -> FraudDay:
         """Return the fraud rows of a day, without what they bought."""
@@ -127,7 +109,7 @@ class FraudRows:
         return stream(self.cardholders.seed, self.cardholders.generator, day, "fraud", column)
 
     def _on_day(self, day: date) -> FraudDay:
-        low, high = day_bounds(day, self.timezone)
+        low, high = day_bounds(day, self.config.timezone)
         number = day_number(day)
         found, place, times = [], [], []
         for quick, reach in ((True, fraud.QUICK_DAYS), (False, fraud.APPLICATION_DAYS)):
@@ -148,10 +130,10 @@ class FraudRows:
         order = np.argsort(timestamp, kind="stable")
         episodes = Episodes.concat(found).take(order)
         late = episodes.report <= number
-        declined = self._rng(day, "declined").random(len(order)) < np.array(DECLINED)[episodes.kind]
+        declined = self._rng(day, "declined").random(len(order)) < by_type(self.shares.declined)[episodes.kind]
         remote = np.isin(episodes.kind, (fraud.CREDENTIALS, fraud.TESTING, fraud.TAKEOVER))
         remote |= (episodes.kind == fraud.APPLICATION) & (
-            self._rng(day, "channel").random(len(order)) < APPLICATION_REMOTE
+            self._rng(day, "channel").random(len(order)) < self.shares.remote
         )
         return FraudDay(
             episodes, np.concatenate(place)[order], timestamp[order], late, declined | late, remote.astype(np.uint8)
@@ -189,7 +171,7 @@ class FraudRows:
 
     # -- what was bought ------------------------------------------------------------------------------------------
 
-    def amounts(self, day: date) -> NDArray[np.float32]:
+    def dollars(self, day: date) -> NDArray[np.float32]:
         """Return (n,) amounts in USD of the day's fraud rows, before the cents."""
         return self._bought(day)[1]
 
@@ -207,14 +189,15 @@ class FraudRows:
         kind, n = found.episodes.kind, len(found.timestamp)
         lane = self._lanes(day, "category", n)
         tilts = self.compromises.regimes.category_tilts(day_number(day))
-        remote = check.cached_table(tuple(mcc.SHARES * mcc.REMOTE * (0.35 + mcc.FRAUD_APPEAL) * tilts))
+        laws = self.amounts.laws
+        remote = check.cached_table(tuple(laws.shares * laws.remotes * (0.35 + np.array(laws.fraud)) * tilts))
         factors = np.array([CARD_PRESENT_CODES.get(code, 0.25) for code in mcc.CODES])
-        present = check.cached_table(tuple(mcc.SHARES * (1.0 - mcc.REMOTE) * factors))
+        present = check.cached_table(tuple(laws.shares * (1.0 - laws.remotes) * factors))
         category = np.where(found.channel == mcc.CNP, remote[lane], present[lane])
         testing = np.flatnonzero(kind == fraud.TESTING)
         category[testing] = self._attacked(found.episodes.take(testing))[0]
-        person = self._people(found)[2]
-        dollars = raw_amounts(category, person[2], self._lanes(day, "amount", n), self.credit_only)
+        person = self._people(found, day)[2]
+        dollars = self.amounts.raw(category, person[2], self._lanes(day, "amount", n))
         noise = self._rng(day, "factor").standard_normal(n)
         dollars *= np.exp(np.array(AMOUNT_SHIFT)[kind] + 0.5 * noise).astype(np.float32)
         shared = np.log(TESTING_MEDIAN) + TESTING_SIGMA * noise
@@ -238,24 +221,30 @@ class FraudRows:
         category = codes[(hash64(key, year * 1_000_000 + episodes.group) % np.uint64(len(codes))).astype(np.intp)]
         return category.astype(np.uint8), (words >> np.uint64(48)).astype(np.uint16)
 
-    def _people(self, found: FraudDay) -> tuple[Any, Any, U16, I32]:
-        """Return (customers, homes, personal draws, day of issue) of the rows, as on the episode's first day."""
-        episodes = found.episodes
-        day = episodes.day.astype(np.int64)
-        return self._victims(episodes, day)
+    def _people(self, found: FraudDay, day: date) -> tuple[Customers, Homes, U16, I32]:
+        """Return (customers, homes, personal draws, day of issue) of a day's rows.
 
-    def _victims(self, episodes: Episodes, day: I64) -> tuple[Any, Any, U16, I32]:
+        The card is the one of the episode's first day, whatever became of it since.
+        """
+        who, person, issue = self._victims(found.episodes, found.episodes.day.astype(np.int64))
+        who = replace(who, tenure=who.tenure + (day_number(day) - found.episodes.day))
+        return who, self.cardholders.homes(who), person, issue
+
+    def _victims(self, episodes: Episodes, day: I64) -> tuple[Customers, U16, I32]:
+        """Return (customers, personal draws, day of issue) of episodes' victims on (n,) days."""
+        who = self._customers(episodes, day)
+        cards = self.cardholders.cards(who, episodes.which, day)
+        return who, self.cardholders.person(who.number), self._issue(cards.key, cards.issue, day)
+
+    def _customers(self, episodes: Episodes, day: I64) -> Customers:
+        """Return the customers in the victims' slots on (n,) days."""
         n = len(episodes)
         number, tenure, remaining = np.zeros(n, np.int64), np.zeros(n, np.int32), np.zeros(n, np.int32)
         for code, _ in self.cardholders.countries:
             rows = np.flatnonzero(episodes.country == code)
             who = self.cardholders.in_slots(code, episodes.slot[rows], day[rows])
             number[rows], tenure[rows], remaining[rows] = who.number, who.tenure, who.remaining
-        who = Customers(number, episodes.slot, episodes.country, tenure, remaining)
-        homes, _ = self.cardholders.homes(number, episodes.country)
-        cards = self.cardholders.cards(who, episodes.which, day)
-        issue = self._issue(cards.key, cards.issue, day)
-        return who, homes, self.cardholders.person(number), issue
+        return Customers(number, episodes.slot, episodes.country, tenure, remaining)
 
     def _issue(self, card: I64, issue: I32, day: I64) -> I32:
         """Return the day of issue of the token in use on (n,) days, which may lie in different years."""
@@ -273,8 +262,7 @@ class FraudRows:
         """Return the fraud rows of a day."""
         found = self.on_day(day)
         kind, n = found.episodes.kind, len(found.timestamp)
-        who, home, person, issue = self._people(found)
-        who = replace(who, tenure=who.tenure + (day_number(day) - found.episodes.day))
+        who, home, person, issue = self._people(found, day)
         category, dollars = self._bought(day)
         entry = self._entry(found, self._lanes(day, "entry", n))
         limit = np.array([c.no_cvm / c.rate for c in COUNTRIES], np.float32)[who.country]
@@ -286,20 +274,24 @@ class FraudRows:
         remote = found.channel == mcc.CNP
         where = self.merchants.slots.country[merchant]
         careless = self._careless(found.episodes)
-        avs_bad = self._rng(day, "address").random(n) < np.array(ADDRESS_FRAUD)[kind, careless]
+        shares, results = self.shares, self.config.checks
+        avs_bad = self._rng(day, "address").random(n) < pairs_by_type(shares.unknown_address)[kind, careless]
+        cvv_bad = self._rng(day, "known").random(n) < pairs_by_type(shares.unknown_cvv)[kind, careless]
         avs_lane, cvv_lane = self._lanes(day, "avs", n), self._lanes(day, "cvv", n)
-        avs = np.where(avs_bad, check.avs_table(True)[avs_lane], check.avs_table(False)[avs_lane])
-        cvv_bad = self._rng(day, "known").random(n) < np.array(CVV_FRAUD)[kind, careless]
-        cvv = np.where(cvv_bad, check.cvv_table(True)[cvv_lane], check.cvv_table(False)[cvv_lane])
+        bad, good = (check.mix_table(mix, check.AVS_RESULTS)[avs_lane] for mix in (results.avs_unknown, results.avs))
+        avs = np.where(avs_bad, bad, good)
+        bad, good = (check.mix_table(mix, check.CVV_RESULTS)[cvv_lane] for mix in (results.cvv_unknown, results.cvv))
+        cvv = np.where(cvv_bad, bad, good)
         cvv = np.where((kind == fraud.TAKEOVER) & (cvv != 0), np.uint8(0), cvv)
-        home_ip = self._rng(day, "ip").random(n) < np.array(IP_HOME)[kind, careless]
+        home_ip = self._rng(day, "ip").random(n) < pairs_by_type(shares.home_ip, 1.0)[kind, careless]
         other = np.where(where != who.country, where, self._preferred(day, who.country))
         numbers = np.arange(n)
         latency = check.latencies()[self._lanes(day, "latency", n)]
+        lane = self._lanes(day, "verification", n)
         verification = np.where(
             remote,
-            check.cached_table(CNP_VERIFICATION)[self._lanes(day, "verification", n)],
-            check.cached_table(CP_VERIFICATION)[self._lanes(day, "verification", n)],
+            check.mix_table(shares.remote_verification, check.VERIFICATIONS)[lane],
+            check.mix_table(shares.present_verification, check.VERIFICATIONS)[lane],
         )
         return Sales(
             found.timestamp, np.full(n, FRAUD, np.uint8), numbers, who, home, person, found.episodes.card, issue,
@@ -315,15 +307,17 @@ class FraudRows:
     def _careless(self, episodes: Episodes) -> NDArray[np.intp]:
         """Return 1 for episodes of careless thieves, else 0."""
         key = hash_key(self.cardholders.seed, self.cardholders.generator, "careless")
-        return ((hash64(key, episodes.number) >> np.uint64(48)) < np.uint64(round(CARELESS * LANES))).astype(np.intp)
+        return (
+            (hash64(key, episodes.number) >> np.uint64(48)) < np.uint64(round(self.shares.careless * LANES))
+        ).astype(np.intp)
 
     def _entry(self, found: FraudDay, lane: U16) -> U8:
         entry = np.zeros(len(lane), np.uint8)
-        for channel, shares in ((mcc.CNP, CNP_ENTRY), (mcc.CP, CP_ENTRY)):
-            for kind, weights in shares.items():
+        for channel, mixes in ((mcc.CNP, self.shares.remote_entry), (mcc.CP, self.shares.present_entry)):
+            for name, mix in mixes.items():
+                kind = FRAUD_TYPES.index(name)
                 rows = np.flatnonzero((found.episodes.kind == kind) & (found.channel == channel))
-                table = check.cached_table(tuple(weights.get(code, 0.0) for code in range(len(check.ENTRY_MODES))))
-                entry[rows] = table[lane[rows]]
+                entry[rows] = check.mix_table(mix, check.ENTRY_NAMES)[lane[rows]]
         return entry
 
     def _merchants(self, found: FraudDay, day: date, category: U8, home: Any, country: U8) -> NDArray[np.int32]:
@@ -331,7 +325,7 @@ class FraudRows:
         lane = self._lanes(day, "merchant", n)
         testing = np.flatnonzero(kind == fraud.TESTING)
         lane[testing] = self._attacked(found.episodes.take(testing))[1]
-        share = np.array(FOREIGN_SHARE)
+        share = pairs_by_type(self.shares.foreign)
         if self.compromises.regimes.shifted(day_number(day)):
             share[fraud.CREDENTIALS] += SHIFTED_FOREIGN
         foreign = self._rng(day, "foreign").random(n) < share[kind, self._careless(found.episodes)]
@@ -367,7 +361,7 @@ class FraudRows:
 
     def _devices(self, found: FraudDay, day: date, customer: I64) -> NDArray[np.uint64]:
         n = len(customer)
-        new = self._rng(day, "device").random(n) < np.array(NEW_DEVICE)[found.episodes.kind]
+        new = self._rng(day, "device").random(n) < by_type(self.shares.new_device)[found.episodes.kind]
         key = hash_key(self.cardholders.seed, self.cardholders.generator, "thief device")
         stranger = (hash64(key, found.episodes.number) >> np.uint64(25)) | KNOWN_DEVICES
         return np.where(new, stranger, customer.astype(np.uint64) * np.uint64(2))
@@ -380,9 +374,11 @@ class FraudRows:
         large = dollars >= responses.LARGE_FROM
         for channel in (mcc.CP, mcc.CNP):
             rows = np.flatnonzero(found.declined & (found.channel == channel))
-            code[rows] = responses.codes(channel, False, day, False, large[rows], barred[rows], lane[rows])
+            code[rows] = responses.codes(
+                self.config.answers, channel, False, day, False, large[rows], barred[rows], lane[rows]
+            )
         testing = np.flatnonzero(found.declined & (found.episodes.kind == fraud.TESTING))
-        code[testing] = responses.testing_codes()[lane[testing]]
+        code[testing] = check.mix_table(self.shares.testing_codes, responses.RESPONSES)[lane[testing]]
         stopped = np.where(found.episodes.kind == fraud.STOLEN, responses.STOLEN, responses.SUSPECTED)
         stopped = np.where((found.episodes.kind == fraud.STOLEN) & (lane % 2 == 0), responses.LOST, stopped)
         return np.where(found.late, stopped, code).astype(np.uint8)
@@ -398,23 +394,34 @@ class FraudRows:
         key = hash_key(self.cardholders.seed, self.cardholders.generator, "skimmed visit")
         words = hash64(key, episodes.number)
         before = low + (words % np.uint64(high - low + 1)).astype(np.int64)
-        start, end = day_bounds(day, self.timezone)
+        start, end = day_bounds(day, self.config.timezone)
         curve = np.array(self.compromises.curves[mcc.CP])
         edges = np.concatenate([[0.0], np.cumsum(curve / curve.sum())])
         share = np.interp((words >> np.uint64(40)).astype(np.float64) * 2.0**-24, edges, np.arange(25) / 24)
         instant = start + (share * (end - start)).astype(np.int64)
         rows = np.flatnonzero((episodes.day - before == number) & (instant < end))
         found = episodes.take(rows)
-        # A customer who came after the visit was skimmed elsewhere.
-        who, *_ = self._victims(found, np.full(len(found), number, np.int64))
-        there = np.flatnonzero((who.number << 2) | found.which == found.card)
-        return found.take(there), instant[rows[there]]
+        # Who came after the visit, or lived elsewhere then, was skimmed elsewhere.
+        who = self._customers(found, np.full(len(found), number, np.int64))
+        there = (who.number << 2) | found.which == found.card
+        there &= self._regions(who) == self._regions(self._chosen(found))
+        return found.take(np.flatnonzero(there)), instant[rows[there]]
+
+    def _regions(self, who: Customers) -> U8:
+        return np.asarray(areas().region[self.cardholders.homes(who).area], np.uint8)
+
+    def _chosen(self, episodes: Episodes) -> Customers:
+        """Return whose region made (n,) victims of skimmers: the customers in their slots in the middle of the year."""
+        middles = {year: fraud.middle_of(year) for year in np.unique(episodes.number >> 32).tolist()}
+        day = np.array([middles[year] for year in (episodes.number >> 32).tolist()], np.int64)
+        return self._customers(episodes, day)
 
     def visits(self, day: date) -> Sales:
         """Return the genuine purchases of a day at terminals that copied the card."""
         episodes, instants = self._visits(day)
         n = len(episodes)
-        who, home, person, issue = self._victims(episodes, np.full(n, day_number(day), np.int64))
+        who, person, issue = self._victims(episodes, np.full(n, day_number(day), np.int64))
+        home = self.cardholders.homes(who)
         cards = self.cardholders.cards(who, episodes.which, day_number(day))
         key = hash_key(self.cardholders.seed, self.cardholders.generator, "skimmer")
         words = hash64(key, (episodes.number >> 32) * 1_000_000 + episodes.group)
@@ -435,9 +442,9 @@ class FraudRows:
         return Sales(
             instants, np.full(n, VISIT, np.uint8), np.arange(n), who, home, person, cards.key, issue, category,
             np.full(n, mcc.CP, np.uint8), merchant, lat, lon, haversine(home.lat, home.lon, lat, lon),
-            raw_amounts(category, person[2], lanes("amount"), self.credit_only), lanes("cents"),
-            check.card_present_entry(True, None, np.zeros(n, np.bool_), lanes("entry")),
-            check.verification(mcc.CP, False, 0.0)[lanes("verification")],
+            self.amounts.raw(category, person[2], lanes("amount")), lanes("cents"),
+            check.present_entries(self.config, self.amounts.laws, day, who.country, category, lanes("entry")),
+            check.mix_table(self.config.verification.present, check.VERIFICATIONS)[lanes("verification")],
             np.full(n, check.NULL, np.uint8), np.full(n, check.NULL, np.uint8), np.zeros(n, np.uint64), who.country,
             np.zeros(n, np.bool_), np.zeros(n, np.uint8), check.latencies()[lanes("latency")],
             np.full(n, check.NULL, np.uint8), np.full(n, NO_EPISODE, np.int64),

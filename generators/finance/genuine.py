@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from generators.base import Batch
 from generators.entities import I64
 from generators.finance import checks_at_sale as check
-from generators.finance import mcc, money, responses
+from generators.finance import mcc, responses
+from generators.finance.card_config import CreditCardsConfig
 from generators.finance.card_ids import GENUINE, KNOWN_DEVICES
 from generators.finance.cardholders import Cardholders, Customers, Homes
 from generators.finance.geography import COUNTRIES, areas
-from generators.finance.merchants import NATIONAL_SHARE, Merchants, foreign_country
+from generators.finance.merchants import Merchants, foreign_country
+from generators.finance.money import Amounts
 from generators.finance.places import destination, local_km, trip_places, word_lanes
 from generators.finance.responses import Answers
 from generators.finance.sales import NO_EPISODE, Sales, local_hours
@@ -27,43 +29,39 @@ U8 = NDArray[np.uint8]
 U16 = NDArray[np.uint16]
 U64 = NDArray[np.uint64]
 
-NEW_DEVICE, HOME_IP = 0.10, 0.955
-"""Shares of drawn card-not-present rows; subscriptions are paid from home, which makes 0.965 of all."""
-SECOND_DEVICE = 0.25
-"""Share of rows on the second of a customer's two devices."""
-DISPUTES = 0.0033
-"""Share of approved first attempts in `DISPUTED_CODES` that the cardholder himself disputes as fraud."""
-SERVICE_DISPUTES = 0.0010
-"""Share of the same rows disputed for another reason."""
 DISPUTED_CODES = ("5815", "5816", "4899", "5999")
-DISPUTE_FACTOR = 1.3
 FIRST_PARTY, SERVICE = 1, 2
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What the config says about drawn rows.
+class DayCourse:
+    """What kind of day it is for one process.
 
     Attributes:
-        decline_rates: Probabilities of a decline, card present and card not present.
-        foreign_share: Share of card-not-present rows at foreign merchants.
-        contactless: Share of contactless in the US on the day's year, or None for the table's.
-        credit_only: Whether amounts are those of credit cards.
-        timezone: Zone in which days begin.
+        event: Event that moves categories apart, or None.
+        curve: Weights of the 24 hours.
+    """
+
+    event: str | None
+    curve: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the config says about the drawn rows of a day.
+
+    Attributes:
+        config: The config.
+        amounts: Laws of the amounts.
         zones: Country code -> zone of local hours.
-        curves: Hour curves of the channels on the day.
-        event: Event that decides the day's volume, or None.
+        courses: What kind of day it is, one a process.
         recurring_share: Share of recurring rows among card-not-present rows.
     """
 
-    decline_rates: tuple[float, float]
-    foreign_share: float
-    contactless: float | None
-    credit_only: bool
-    timezone: str
+    config: CreditCardsConfig
+    amounts: Amounts
     zones: tuple[str, ...]
-    curves: tuple[tuple[float, ...], tuple[float, ...]]
-    event: str | None
+    courses: tuple[DayCourse, ...]
     recurring_share: float
 
 
@@ -79,6 +77,7 @@ class Genuine:
 
     def __init__(self, batch: Batch, cardholders: Cardholders, merchants: Merchants, settings: Settings) -> None:
         self.batch, self.cardholders, self.merchants, self.settings = batch, cardholders, merchants, settings
+        self.config = settings.config
         self.channel: U8 = batch.process & np.uint8(1)
         self.homes = np.array([code for code, _ in cardholders.countries], np.uint8)
         self.country: U8 = self.homes[batch.process >> 1]
@@ -87,9 +86,10 @@ class Genuine:
     def answers(self) -> Answers:
         """Declines and second attempts."""
         batch, day = self.batch, self.batch.day
-        rates = [responses.decline_rate(rate, day) for rate in self.settings.decline_rates]
-        outage = responses.in_outage(batch.timestamp, day, batch.seed, batch.generator, self.settings.timezone)
+        rates = [responses.decline_rate(r, day) for r in (self.config.cp_decline_rate, self.config.cnp_decline_rate)]
+        outage = responses.in_outage(batch.timestamp, day, batch.seed, batch.generator, self.config.timezone)
         return responses.answer(
+            self.config.answers,
             batch.timestamp,
             batch.process,
             np.array(rates * len(self.homes)),
@@ -153,23 +153,33 @@ class Genuine:
         batch, settings = self.batch, self.settings
         persona = self.cardholders.personas(person[0], person[1])
         first, second = self.lanes("mcc"), self.lanes("mcc_second")
-        hour, channel = self.hours, self.channel
+        hour, process = self.hours, batch.process
         if rows is not None:
-            first, second, hour, channel = first[rows], second[rows], hour[rows], channel[rows]
+            first, second, hour, process = first[rows], second[rows], hour[rows], process[rows]
         category = np.empty(len(first), np.uint8)
-        for number in (mcc.CP, mcc.CNP):
-            own = np.flatnonzero(channel == number)
-            tables = mcc.category_tables(
-                batch.seed, batch.generator, number, batch.day.weekday(), settings.event, settings.curves[number]
-            )
-            category[own] = tables.pick(hour[own], persona[own], first[own], second[own])
+        for channel in (mcc.CP, mcc.CNP):
+            courses = settings.courses[channel::2]
+            for course in dict.fromkeys(courses):
+                alike = [2 * number + channel for number, other in enumerate(courses) if other == course]
+                own = np.flatnonzero(process == alike[0] if len(alike) == 1 else np.isin(process, alike))
+                tables = mcc.category_tables(
+                    batch.seed,
+                    batch.generator,
+                    settings.amounts.laws,
+                    channel,
+                    batch.day.weekday(),
+                    course.event,
+                    course.curve,
+                )
+                category[own] = tables.pick(hour[own], persona[own], first[own], second[own])
         return category
 
     def disputes(self) -> tuple[I64, U8, Customers, U8, U16]:
         """Return (row, kind, customer, category, personal draws) of genuine purchases that will be disputed."""
         draw = self.lanes("dispute")
-        bound = round(DISPUTES * LANES)
-        candidate = (draw < bound + round(SERVICE_DISPUTES * LANES)) & (self.channel == mcc.CNP)
+        shares = self.config.disputes
+        bound = round(shares.first_party * LANES)
+        candidate = (draw < bound + round(shares.service * LANES)) & (self.channel == mcc.CNP)
         candidate &= ~self.answers.declined
         candidate[self.answers.retry] = False
         rows = np.flatnonzero(candidate)
@@ -183,7 +193,7 @@ class Genuine:
     def dollars(self, category: U8, factor: U16, rows: I64 | None = None) -> NDArray[np.float32]:
         """Return the amounts of all or of some rows in USD, before disputes and cents."""
         lane = self.lanes("amount")
-        return money.raw_amounts(category, factor, lane if rows is None else lane[rows], self.settings.credit_only)
+        return self.settings.amounts.raw(category, factor, lane if rows is None else lane[rows])
 
     # -- the whole row --------------------------------------------------------------------------------------------
 
@@ -193,20 +203,20 @@ class Genuine:
         who = self.customers()
         person = people.person(who.number)
         category = self.categories(who, person)
-        home, _ = people.homes(who.number, who.country)
-        which = (self.lanes("card_token").astype(np.uint32) * people.card_counts(person[3]) >> 16).astype(np.uint8)
+        home = people.homes(who)
+        which = (self.lanes("card_token").astype(np.uint32) * people.cards_held(person[3]) >> 16).astype(np.uint8)
         cards = people.cards(who, which, batch.day_number)
         merchant, lat, lon, distance = self._places(who, home, category)
         dollars = self.dollars(category, person[2])
         disputed, kind, *_ = self.disputes()
-        dollars[disputed[kind == FIRST_PARTY]] *= np.float32(DISPUTE_FACTOR)
+        dollars[disputed[kind == FIRST_PARTY]] *= np.float32(self.config.disputes.amount_factor)
         entry = self._entry(category)
         where = self.merchants.slots.country[merchant]
         domestic = where == who.country
         n = batch.n
-        lane_avs = self.lanes("avs_result")
-        avs = np.where((self.channel == mcc.CNP) & domestic, check.avs_table(False)[lane_avs], np.uint8(check.NULL))
-        cvv = check.cvv_table(False)[self.lanes("cvv_result")]
+        avs = check.mix_table(self.config.checks.avs, check.AVS_RESULTS)[self.lanes("avs_result")]
+        avs = np.where((self.channel == mcc.CNP) & domestic, avs, np.uint8(check.NULL))
+        cvv = check.mix_table(self.config.checks.cvv, check.CVV_RESULTS)[self.lanes("cvv_result")]
         cvv[check.cvv_null(self.channel, entry)] = check.NULL
         response = self._responses(category, dollars, ~domestic)
         latency = check.latencies()[self._raw_lanes("auth_latency_ms")]
@@ -223,7 +233,8 @@ class Genuine:
         """Return (merchant slot, latitude, longitude, distance): favourites and new places, trips, foreign shops."""
         n, batch = self.batch.n, self.batch
         fresh = np.asarray(self._repeated(batch.rng("merchant_id").integers(0, 2**64, n, dtype=np.uint64)), np.uint64)
-        words = self.merchants.visit_words(who.number, category, self.lanes("explore"), fresh)
+        address = home.version * (self.channel == mcc.CP)
+        words = self.merchants.visit_words(who.number, category, self.lanes("explore"), fresh, address)
         pool, rank, far, bearing = word_lanes(words)
         merchant = np.empty(n, np.int32)
         lat, lon, distance = np.zeros(n), np.zeros(n), np.zeros(n)
@@ -233,19 +244,18 @@ class Genuine:
         # Foreign shops are found anew each time: the home country's favourite does not decide about them.
         country[away] = foreign_country(country[away], word_lanes(fresh[remote[away]])[0])
         merchant[remote] = self.merchants.in_country(country, category[remote], rank[remote])
-        here = Homes(home.area[present], home.lat[present], home.lon[present])
-        km = local_km(far[present])
+        here, travel = home.take(present), self.config.travel
+        km = local_km(travel, far[present])
         lat_p, lon_p = destination(here, km, bearing[present])
         distance_p = km.astype(np.float64)
         kinds, ranks = category[present], rank[present]
-        national = pool[present] < round(NATIONAL_SHARE * LANES)
+        national = pool[present] < round(self.config.merchants.national * LANES)
         where = who.country[present].copy()
         travels, trip = self.cardholders.trips(who.number[present], batch.day_number)
         rows = np.flatnonzero(travels)
         if len(rows):
-            there = Homes(here.area[rows], here.lat[rows], here.lon[rows])
             lat_p[rows], lon_p[rows], distance_p[rows], where[rows] = trip_places(
-                there, where[rows], trip[rows], fresh[present[rows]]
+                travel, here.take(rows), where[rows], trip[rows], fresh[present[rows]]
             )
             national[rows] = True
         slot = np.empty(len(present), np.int32)
@@ -259,32 +269,31 @@ class Genuine:
 
     @property
     def _foreign_bound(self) -> int:
-        return min(round(self.settings.foreign_share * LANES), LANES - 1)
+        return min(round(self.config.foreign_cnp_share * LANES), LANES - 1)
 
     def _entry(self, category: U8) -> U8:
         lane = self.lanes("pos_entry_mode")
-        entry = check.remote_entry(self.settings.recurring_share)[lane]
-        transit = category == mcc.index("4111")
-        for us in (True, False):
-            homes = np.array([c.code == "US" for c in COUNTRIES])[self.country] == us
-            rows = np.flatnonzero((self.channel == mcc.CP) & homes)
-            if len(rows):
-                entry[rows] = check.card_present_entry(us, self.settings.contactless, transit[rows], lane[rows])
+        entry = check.remote_entry(*self.config.entry_modes.remote.values(), self.settings.recurring_share)[lane]
+        rows = np.flatnonzero(self.channel == mcc.CP)
+        laws, day = self.settings.amounts.laws, self.batch.day
+        entry[rows] = check.present_entries(self.config, laws, day, self.country[rows], category[rows], lane[rows])
         return entry
 
     def _verification(self) -> U8:
         lane = self.lanes("cardholder_verification")
         sca = np.array([c.sca for c in COUNTRIES])[self.country]
-        part = self.settings.recurring_share
-        tables = np.stack([check.verification(channel, strong, part) for channel in (0, 1) for strong in (False, True)])
+        shares, part = self.config.verification, self.settings.recurring_share
+        present = check.mix_table(shares.present, check.VERIFICATIONS)
+        remote = (check.remote_verification(mix, part) for mix in (shares.remote, shares.remote_sca))
+        tables = np.stack([present, present, *remote])
         return np.asarray(tables[self.channel * 2 + sca, lane], np.uint8)
 
     def _devices(self, who: Customers) -> U64:
         """Return numbers of devices: one of the customer's two, or one never seen before or after."""
         lane = self.lanes("device_id")
         known = who.number.astype(np.uint64) << np.uint64(1)
-        known |= (lane < round(SECOND_DEVICE * LANES)).astype(np.uint64)
-        new = np.flatnonzero((lane >= round((1.0 - NEW_DEVICE) * LANES)) & (self.channel == mcc.CNP))
+        known |= (lane < round(self.config.devices.second * LANES)).astype(np.uint64)
+        new = np.flatnonzero((lane >= round((1.0 - self.config.devices.new) * LANES)) & (self.channel == mcc.CNP))
         strangers = self.batch.rng("new_device").integers(0, 1 << 39, len(new), dtype=np.uint64)
         known[new] = strangers | KNOWN_DEVICES
         return np.asarray(self._repeated(known), np.uint64)
@@ -293,7 +302,7 @@ class Genuine:
         """Return countries of devices' addresses: home, else the merchant's country or any other."""
         address = home.copy()
         lane = self.lanes("ip_country")
-        away = np.flatnonzero((lane >= round(HOME_IP * LANES)) & (self.channel == mcc.CNP))
+        away = np.flatnonzero((lane >= round(self.config.devices.home_ip * LANES)) & (self.channel == mcc.CNP))
         other = foreign_country(home[away], lane[away] * np.uint16(29))
         address[away] = np.where(where[away] != home[away], where[away], other)
         return address
@@ -312,14 +321,8 @@ class Genuine:
                 own = np.flatnonzero((channel == number) & (sca == strong))
                 if len(own):
                     response[rows[own]] = responses.codes(
-                        number, False, day, strong, large[own], barred[own], lane[own]
+                        self.config.answers, number, False, day, strong, large[own], barred[own], lane[own]
                     )
         if self.answers.outage is not None:
             response[self.answers.outage & self.answers.declined] = responses.OUTAGE
         return response
-
-
-def contactless_in(year: int) -> float:
-    """Return the US share of contactless in a year: the first and last year's beyond the table."""
-    table = check.CONTACTLESS_BY_YEAR
-    return table[min(max(year, min(table)), max(table))]

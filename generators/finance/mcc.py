@@ -7,9 +7,9 @@ codes are those of ISO 18245.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,18 +89,12 @@ CATEGORIES = tuple(
 )
 CODES = tuple(c.code for c in CATEGORIES)
 SIZE = len(CATEGORIES)
-SHARES: F64 = np.array([c.share for c in CATEGORIES]) / sum(c.share for c in CATEGORIES)
-REMOTE: F64 = np.array([c.remote for c in CATEGORIES])
-FRAUD_APPEAL: F64 = np.array([c.fraud for c in CATEGORIES])
-MU: F64 = np.array([math.log(c.median) for c in CATEGORIES])
-SIGMA: F64 = np.array([c.sigma for c in CATEGORIES])
 
 CP, CNP = 0, 1
 """Codes of the channels card present and card not present."""
 
 RECURRING_CODES = ("4899", "4814", "4900", "6300", "5815")
-RECURRING_SHARE = 0.85
-"""Share of these codes' rows that are recurring payments."""
+"""Codes whose rows are mostly recurring payments."""
 
 PERSONAS = 256
 CONCENTRATION = 15.0
@@ -117,19 +111,73 @@ def indices(*codes: str) -> NDArray[np.intp]:
     return np.array([CODES.index(c) for c in codes], np.intp)
 
 
-def recurring_shares() -> F64:
-    """Return (37,) shares of all rows that are recurring payments, by category; their sum is about 0.081."""
-    rows = np.zeros(SIZE)
-    rows[indices(*RECURRING_CODES)] = RECURRING_SHARE
-    return np.asarray(rows * SHARES)
+@dataclass(frozen=True)
+class CategoryLaws:
+    """What a config makes of `CATEGORIES`: one number a category; laws of equal numbers are equal.
+
+    Attributes:
+        share: Shares of transactions; their sum is 1.
+        remote: Shares of card-not-present rows.
+        median: Median amounts in USD.
+        sigma: Standard deviations of the log amount.
+        fraud: Appeal to card-not-present fraud.
+        recurring: Share of the rows of `RECURRING_CODES` that are recurring payments.
+    """
+
+    share: tuple[float, ...]
+    remote: tuple[float, ...]
+    median: tuple[float, ...]
+    sigma: tuple[float, ...]
+    fraud: tuple[float, ...]
+    recurring: float
+
+    @cached_property
+    def shares(self) -> F64:
+        """(37,) shares of transactions."""
+        return np.array(self.share)
+
+    @cached_property
+    def remotes(self) -> F64:
+        """(37,) shares of card-not-present rows."""
+        return np.array(self.remote)
+
+    @cached_property
+    def remote_share(self) -> float:
+        """Share of transactions that are card-not-present as the table has it; about 0.35 by default."""
+        return float(self.shares @ self.remotes)
+
+    @cached_property
+    def recurring_shares(self) -> F64:
+        """(37,) shares of all rows that are recurring payments as the table has it; their sum is about 0.081."""
+        rows = np.zeros(SIZE)
+        rows[indices(*RECURRING_CODES)] = self.recurring
+        return np.asarray(rows * self.shares)
+
+    def drawn_shares(self, channel: int) -> F64:
+        """Return (37,) shares of the categories among a channel's rows that are not recurring; their sum is 1."""
+        shares = self.shares * (self.remotes if channel == CNP else 1.0 - self.remotes)
+        if channel == CNP:
+            shares = np.maximum(shares - self.recurring_shares, 0.02 * shares)
+        return np.asarray(shares / shares.sum())
 
 
-def drawn_shares(channel: int) -> F64:
-    """Return (37,) shares of the categories among a channel's rows that are not recurring; their sum is 1."""
-    shares = SHARES * (REMOTE if channel == CNP else 1.0 - REMOTE)
-    if channel == CNP:
-        shares = np.maximum(shares - recurring_shares(), 0.02 * shares)
-    return np.asarray(shares / shares.sum())
+def changed_laws(recurring: float, **changes: Mapping[str, float]) -> CategoryLaws:
+    """Return the laws of the table with some numbers changed.
+
+    Args:
+        recurring: Share of the rows of `RECURRING_CODES` that are recurring payments.
+        changes: Attribute of `CategoryLaws` -> category code -> number. Categories without a new share keep their
+            proportions and share what is left.
+    """
+    columns = {
+        name: np.array([changes.get(name, {}).get(c.code, getattr(c, name)) for c in CATEGORIES], np.float64)
+        for name in ("share", "remote", "median", "sigma", "fraud")
+    }
+    share, fixed = columns["share"], np.array([code in changes.get("share", {}) for code in CODES])
+    given, rest = float(share[fixed].sum()), float(share[~fixed].sum())
+    share[~fixed] *= max(1.0 - given, 0.0) / rest if given else 1.0
+    columns["share"] = share / sum(share.tolist())
+    return CategoryLaws(**{name: tuple(values.tolist()) for name, values in columns.items()}, recurring=recurring)
 
 
 _EVENING = dict.fromkeys((19, 20, 21, 22, 23), 1.5) | {0: 1.7, 1: 1.6, 2: 1.4}
@@ -159,7 +207,14 @@ EVENT_TILTS: dict[str, dict[str, float]] = {
     "thanksgiving": {"5541": 0.82 / 0.45, "5542": 0.82 / 0.45},
     "black_friday": dict.fromkeys(_RETAIL, 1.70 / 1.35),
 }
-"""Relative interest on days whose categories move apart (card spending trackers: grocery + 58%, fuel - 18%)."""
+"""Factors of card-present categories beside the day's own (card spending trackers: grocery + 58%, fuel - 18%).
+
+They hold exactly: the other categories make room for them, so that the day's factor is kept.
+"""
+
+
+TABLE = changed_laws(0.85)
+"""The laws of the table as it stands."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,36 +237,61 @@ class CategoryTables:
 
 
 @lru_cache(maxsize=4)
-def personas(seed: int, generator: str) -> F64:
+def personas(seed: int, generator: str, laws: CategoryLaws) -> F64:
     """Return (256, 37) factors of the categories, mean 1 a category, ordered by their appetite for remote shopping."""
-    gammas = stream(seed, generator, "personas").standard_gamma(CONCENTRATION * SHARES, (PERSONAS, SIZE)) + 1e-4
+    gammas = stream(seed, generator, "personas").standard_gamma(CONCENTRATION * laws.shares, (PERSONAS, SIZE))
+    gammas += 1e-4
     gammas /= gammas.mean(axis=0)
-    appetite = (gammas * SHARES * REMOTE).sum(axis=1) / (gammas * SHARES).sum(axis=1)
+    appetite = (gammas * laws.shares * laws.remotes).sum(axis=1) / (gammas * laws.shares).sum(axis=1)
     return np.asarray(gammas[np.argsort(appetite, kind="stable")])
 
 
 @lru_cache(maxsize=32)
 def category_tables(
-    seed: int, generator: str, channel: int, weekday: int, event: str | None, curve: tuple[float, ...]
+    seed: int,
+    generator: str,
+    laws: CategoryLaws,
+    channel: int,
+    weekday: int,
+    event: str | None,
+    curve: tuple[float, ...],
 ) -> CategoryTables:
     """Return the alias tables of a channel on a kind of day.
 
     The hour curve and the category shares of the day are both kept by iterative fitting over (category, hour); the
-    personas then multiply the categories.
+    personas then multiply the categories, weighed so that their mean is kept in every hour.
     """
-    shares = drawn_shares(channel)
-    for code, week in DAY_TILTS.items():
-        shares[index(code)] *= week[weekday]
-    for code, factor in EVENT_TILTS.get(event or "", {}).items():
-        shares[index(code)] *= factor
-    shares /= shares.sum()
-    hours = np.array(curve) / sum(curve)
+    shares = day_shares(laws, channel, weekday, event)
+    weights_of_hours = [max(weight, 1e-9) for weight in curve]
+    hours = np.array(weights_of_hours) / sum(weights_of_hours)
     joint = shares[:, None] * hours * np.array([_hours_of(c, weekday) for c in CODES])
     for _ in range(60):
         joint *= np.divide(shares, joint.sum(axis=1), out=np.zeros(SIZE), where=shares > 0)[:, None]
         joint *= (hours / joint.sum(axis=0))[None, :]
-    weights = joint.T[:, None, :] * personas(seed, generator)[None, :, :]
-    return _alias_tables(weights.reshape(-1, SIZE))
+    target = joint.T / joint.sum(axis=0)[:, None]
+    persona, weights = personas(seed, generator, laws), target
+    for _ in range(6):
+        shares_of = weights[:, None, :] * persona[None, :, :]
+        shares_of /= shares_of.sum(axis=2, keepdims=True)
+        mean = shares_of.mean(axis=1)
+        weights = weights * np.divide(target, mean, out=np.zeros_like(mean), where=mean > 0)
+    return _alias_tables((weights[:, None, :] * persona[None, :, :]).reshape(-1, SIZE))
+
+
+def day_shares(laws: CategoryLaws, channel: int, weekday: int, event: str | None) -> F64:
+    """Return (37,) shares of the categories among a channel's rows of a day that are not recurring; their sum is 1."""
+    shares = laws.drawn_shares(channel)
+    for code, week in DAY_TILTS.items():
+        shares[index(code)] *= week[weekday]
+    shares /= shares.sum()
+    tilts = EVENT_TILTS.get(event or "", {}) if channel == CP else {}
+    if tilts:
+        moved = indices(*tilts)
+        tilted = shares[moved] * np.array(list(tilts.values()))
+        shares *= max(1.0 - tilted.sum(), 0.0) / (1.0 - shares[moved].sum())
+        shares[moved] = tilted
+        shares /= shares.sum()
+    return np.asarray(shares)
 
 
 def _hours_of(code: str, weekday: int) -> list[float]:

@@ -3,7 +3,8 @@
 A merchant slot belongs to a country's national and online pool of a category (s = 1.4 over max(40, 6000 x share)) or to
 a region's pool (s = 1.0 over max(6, 500 x share)); countries nobody lives in keep a quarter of the national pool. The
 merchant in a slot gives way to a new one after six years on average. A row's merchant is one of the customer's two
-favourites of the category (visited in proportion to rank ** -0.8) or, with probability 0.25, any merchant.
+favourites of the category (visited in proportion to rank ** -0.8) or, with probability 0.25, any merchant. Who moves
+finds favourites at his new home; remote ones stay.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from generators.entities import I64, EntityPool, Lifetime
 from generators.finance import mcc
+from generators.finance.card_shares import MerchantShares
 from generators.finance.geography import COUNTRIES, COUNTRY_CODES, areas
 from generators.identifiers import base32_views, permute
 from generators.randomness import F64, LANES, hash64, hash_key, hash_lanes, stream
@@ -28,9 +30,6 @@ U32 = NDArray[np.uint32]
 NATIONAL_SIZE, NATIONAL_LEAST, NATIONAL_EXPONENT = 6000, 40, 1.4
 REGIONAL_SIZE, REGIONAL_LEAST, REGIONAL_EXPONENT = 500, 6, 1.0
 FOREIGN_PART = 0.25
-NATIONAL_SHARE = 0.60
-"""Share of card-present rows at the national pool; remote rows are all there."""
-EXPLORE = 0.25
 FAVOURITES, FAVOURITE_EXPONENT = 2, 0.8
 LIFETIME = Lifetime(scale=1095.0, minimum=365)
 """Gamma(2): six years on average."""
@@ -101,17 +100,17 @@ class Slots:
     local: NDArray[np.bool_]
 
 
-def pool_sizes(size: int, least: int) -> NDArray[np.int64]:
+def pool_sizes(laws: mcc.CategoryLaws, size: int, least: int) -> NDArray[np.int64]:
     """Return (37,) numbers of merchants of the categories' pools."""
-    return np.maximum(least, np.round(size * mcc.SHARES)).astype(np.int64)
+    return np.maximum(least, np.round(size * laws.shares)).astype(np.int64)
 
 
 @lru_cache(maxsize=8)
-def _ranks(size: int, least: int, exponent: float) -> U16:
+def _ranks(laws: mcc.CategoryLaws, size: int, least: int, exponent: float) -> U16:
     """Return (37 * 65,536,) places in a pool, from 0, by (category, 16-bit draw): Zipf."""
     tables = []
     middles = (np.arange(LANES) + 0.5) / LANES
-    for count in pool_sizes(size, least):
+    for count in pool_sizes(laws, size, least):
         edges = np.cumsum(np.arange(1, count + 1) ** -exponent)
         tables.append(np.searchsorted(edges / edges[-1], middles).clip(0, count - 1).astype(np.uint16))
     return np.concatenate(tables)
@@ -125,11 +124,15 @@ class Merchants:
         seed: The config's seed.
         generator: Name of the generator.
         homes: Codes of the countries in which cardholders live.
+        laws: Shares of the categories.
+        shares: How often customers explore, and how often they go to chains.
     """
 
     seed: int
     generator: str
     homes: tuple[int, ...]
+    laws: mcc.CategoryLaws
+    shares: MerchantShares
 
     @cached_property
     def slots(self) -> Slots:
@@ -154,14 +157,14 @@ class Merchants:
         for code in range(len(COUNTRIES)):
             own = np.flatnonzero(region_country == code)
             people = place.population[own] / place.population[own].sum()
-            for number, count in enumerate(pool_sizes(*self._national_size(code))):
+            for number, count in enumerate(pool_sizes(self.laws, *self._national_size(code))):
                 seats = own[rng.choice(len(own), int(count), p=people)]
                 national[code, number] = add(code, seats, number, int(count), False)
                 total += int(count)
             if code not in self.homes:
                 continue
             for seat in own:
-                for number, count in enumerate(pool_sizes(REGIONAL_SIZE, REGIONAL_LEAST)):
+                for number, count in enumerate(pool_sizes(self.laws, REGIONAL_SIZE, REGIONAL_LEAST)):
                     regional[seat, number] = add(code, np.full(int(count), seat), number, int(count), True)
                     total += int(count)
         return Slots(
@@ -182,24 +185,24 @@ class Merchants:
     def in_country(self, country: NDArray[Any], category: U8, lane: U16) -> NDArray[np.int32]:
         """Return (n,) slots of the national pools of countries."""
         place = (category.astype(np.intp) << 16) + lane
-        slot = self.slots.national[country, category] + _ranks(NATIONAL_SIZE, NATIONAL_LEAST, NATIONAL_EXPONENT)[place]
+        ranks = _ranks(self.laws, NATIONAL_SIZE, NATIONAL_LEAST, NATIONAL_EXPONENT)
+        slot = self.slots.national[country, category] + ranks[place]
         away = np.flatnonzero(~np.isin(country, self.homes))
         if len(away):
             size, least = round(NATIONAL_SIZE * FOREIGN_PART), round(NATIONAL_LEAST * FOREIGN_PART)
-            slot[away] = (
-                self.slots.national[country[away], category[away]] + _ranks(size, least, NATIONAL_EXPONENT)[place[away]]
-            )
+            ranks = _ranks(self.laws, size, least, NATIONAL_EXPONENT)
+            slot[away] = self.slots.national[country[away], category[away]] + ranks[place[away]]
         return np.asarray(slot, np.int32)
 
     def in_region(self, region: U8, category: U8, lane: U16) -> NDArray[np.int32]:
         """Return (n,) slots of the regional pools of regions."""
         place = (category.astype(np.intp) << 16) + lane
-        return np.asarray(
-            self.slots.regional[region, category] + _ranks(REGIONAL_SIZE, REGIONAL_LEAST, REGIONAL_EXPONENT)[place],
-            np.int32,
-        )
+        ranks = _ranks(self.laws, REGIONAL_SIZE, REGIONAL_LEAST, REGIONAL_EXPONENT)
+        return np.asarray(self.slots.regional[region, category] + ranks[place], np.int32)
 
-    def visit_words(self, customer: I64, category: U8, explore: U16, fresh: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    def visit_words(
+        self, customer: I64, category: U8, explore: U16, fresh: NDArray[np.uint64], address: U8
+    ) -> NDArray[np.uint64]:
         """Return (n,) words that decide merchant and terminal: those of a favourite, or fresh ones.
 
         Args:
@@ -207,12 +210,18 @@ class Merchants:
             category: (n,) category numbers.
             explore: (n,) 16-bit draws that decide between favourites and exploring.
             fresh: (n,) random words.
+            address: (n,) versions of the address near which favourites are; 0 for remote rows and first addresses.
         """
-        second_from = (1.0 - EXPLORE) / (1.0 + 2.0**-FAVOURITE_EXPONENT)
+        known = 1.0 - self.shares.explore
+        second_from = known / (1.0 + 2.0**-FAVOURITE_EXPONENT)
         choice = (explore >= round(second_from * LANES)).astype(np.int64)
-        key = hash_key(self.seed, self.generator, "favourite")
-        words = hash64(key, (customer * 64 + category) * FAVOURITES + choice)
-        return np.where(explore >= round((1.0 - EXPLORE) * LANES), fresh, words)
+        favourite = (customer * 64 + category) * FAVOURITES + choice
+        words = hash64(hash_key(self.seed, self.generator, "favourite"), favourite)
+        moved = np.flatnonzero(address)
+        if len(moved):
+            key = hash_key(self.seed, self.generator, "favourite of mover")
+            words[moved] = hash64(key, favourite[moved] * 128 + address[moved])
+        return np.where(explore >= round(known * LANES), fresh, words)
 
     def shown(self, slot: NDArray[np.int32], day: int) -> tuple[U16, U32]:
         """Return (Arrow views of the ids, numbers of the names) of the merchants in (n,) slots on a day."""
@@ -242,7 +251,7 @@ class Merchants:
 
     def online(self, slot: NDArray[Any], lanes: U16) -> NDArray[np.bool_]:
         """Return whether merchants sell online only: as often as the category's rows are remote."""
-        bound = np.where(self.slots.local[slot], 0.0, mcc.REMOTE[self.slots.category[slot]])
+        bound = np.where(self.slots.local[slot], 0.0, self.laws.remotes[self.slots.category[slot]])
         return np.asarray(lanes[3] < bound * LANES)
 
 

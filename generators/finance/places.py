@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from generators.finance.card_shares import TravelShares
 from generators.finance.cardholders import Homes, normals, trip_abroad
 from generators.finance.geography import areas
 from generators.finance.merchants import foreign_country
@@ -22,8 +23,8 @@ EARTH_KM = 6371.0088
 DEGREE_KM = EARTH_KM * np.pi / 180
 FLAT_KM = 120.0
 """Distance up to which the sphere is taken as flat: the error is below 0.1%."""
-LOCAL_KM, LOCAL_SIGMA = 5.5, 1.1
-TRAVEL_KM, TRAVEL_SIGMA, TRAVEL_RANGE = 490.0, 1.0, (80.0, 3500.0)
+LOCAL_SIGMA, LOCAL_RANGE = 1.1, (0.1, 600.0)
+TRAVEL_SIGMA, TRAVEL_RANGE = 1.0, (80.0, 3500.0)
 SPREAD_DEGREES = 0.03
 """Standard deviation of terminals around the place of a trip."""
 
@@ -35,9 +36,9 @@ def distance_table(median: float, sigma: float, low: float, high: float) -> F32:
     return np.asarray(km, np.float32)
 
 
-def local_km(lane: U16) -> F32:
+def local_km(shares: TravelShares, lane: U16) -> F32:
     """Return (n,) distances of everyday terminals from home."""
-    return distance_table(LOCAL_KM, LOCAL_SIGMA, 0.1, 600.0)[lane]
+    return distance_table(shares.local_km, LOCAL_SIGMA, *LOCAL_RANGE)[lane]
 
 
 @lru_cache(maxsize=1)
@@ -77,19 +78,20 @@ def haversine(lat_a: F64, lon_a: F64, lat_b: F64, lon_b: F64) -> F64:
     return np.asarray(2 * EARTH_KM * np.arcsin(np.sqrt(half)), np.float64)
 
 
-def trip_places(home: Homes, country: U8, word: U64, noise: U64) -> tuple[F64, F64, F64, U8]:
+def trip_places(shares: TravelShares, home: Homes, country: U8, word: U64, noise: U64) -> tuple[F64, F64, F64, U8]:
     """Return (latitude, longitude, distance, country) of terminals visited on (n,) trips.
 
     Args:
+        shares: How far trips go.
         home: (n,) residences.
         country: (n,) home countries.
         word: (n,) words of the trips: the place is constant during a trip.
         noise: (n,) words of the visits: terminals scatter around the place.
     """
     low, high = _lane(word, 2), _lane(word, 3)
-    abroad = trip_abroad(word)
+    abroad = trip_abroad(shares, word)
     where = np.where(abroad, foreign_country(country, high), country).astype(np.uint8)
-    km = distance_table(TRAVEL_KM, TRAVEL_SIGMA, *TRAVEL_RANGE)[low]
+    km = distance_table(shares.trip_km, TRAVEL_SIGMA, *TRAVEL_RANGE)[low]
     lat, lon = destination(home, km, high)
     rows = np.flatnonzero(abroad)
     if len(rows):

@@ -6,8 +6,10 @@ a day are found by counting in steps of 28, without a table. Everything else han
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,18 +19,20 @@ from generators.entities import I64
 from generators.finance import checks_at_sale as check
 from generators.finance import mcc, responses
 from generators.finance.card_ids import RECURRING
-from generators.finance.cardholders import CARDS_PER_CUSTOMER, Cardholders
+from generators.finance.card_shares import AnswerShares
+from generators.finance.cardholders import Cardholders
 from generators.finance.merchants import Merchants
-from generators.finance.money import raw_amounts
+from generators.finance.money import Amounts
 from generators.finance.places import word_lanes
 from generators.finance.sales import NO_EPISODE, Sales
 from generators.finance.tokens import Reissues
-from generators.randomness import F64, LANES, hash64, hash_key, stream
+from generators.randomness import F64, LANES, hash64, hash_key, pick_table, stream
 
 BILLING_DAYS = 28
 JITTER = (0.10, 0.20, 0.40, 0.20, 0.10)
 """Shares of payments two days early to two days late."""
-PER_CARD = 1.0
+PER_CUSTOMER = 1.25
+"""Subscriptions of a customer at the table's share of recurring rows."""
 
 
 @dataclass(frozen=True)
@@ -38,18 +42,25 @@ class Subscriptions:
     Attributes:
         cardholders: The population.
         merchants: The merchants.
+        amounts: Laws of the amounts, and of the categories of subscriptions.
+        share: Share of all rows that are recurring payments.
         decline_rate: Share of payments that are declined.
-        credit_only: Whether amounts are those of credit cards.
+        avs: Shares of the address check's results.
+        answers: Shares of the response codes.
     """
 
     cardholders: Cardholders
     merchants: Merchants
+    amounts: Amounts
+    share: float
     decline_rate: float
-    credit_only: bool
+    avs: Mapping[str, float]
+    answers: AnswerShares
 
     def count(self, country: int) -> int:
-        """Return a country's number of subscriptions."""
-        return max(1, round(self.cardholders.slots(country) * CARDS_PER_CUSTOMER * PER_CARD))
+        """Return a country's number of subscriptions, in proportion to the share of rows that are recurring."""
+        part = self.share / float(mcc.TABLE.recurring_shares.sum())
+        return max(1, round(self.cardholders.slots(country) * PER_CUSTOMER * part)) if part else 0
 
     def expected(self, country: int, day: date) -> float:
         """Return the mean number of a country's payments on a day."""
@@ -101,19 +112,19 @@ class Subscriptions:
         key = self._key("subscription", 0)
         words = hash64(key, who.number * np.int64(1 << 24) + q)
         category_lane, merchant_lane, amount_lane, cents_lane = word_lanes(words)
-        category = _categories()[category_lane]
+        category = self._categories[category_lane]
         person = self.cardholders.person(who.number)
-        home, _ = self.cardholders.homes(who.number, who.country)
-        which = (words % np.uint64(251)).astype(np.int64) * self.cardholders.card_counts(person[3]) // 251
+        home = self.cardholders.homes(who)
+        which = (words % np.uint64(251)).astype(np.int64) * self.cardholders.cards_held(person[3]) // 251
         cards = self.cardholders.cards(who, which, number)
-        dollars = raw_amounts(category, person[2], amount_lane, self.credit_only)
+        dollars = self.amounts.raw(category, person[2], amount_lane)
         response = self._responses(day, dollars)
         return Sales(
             np.concatenate(times), np.full(n, RECURRING, np.uint8), np.arange(n), who, home, person, cards.key,
             reissues.issue(cards.key, cards.issue, number), category, np.full(n, mcc.CNP, np.uint8),
             self.merchants.in_country(who.country, category, merchant_lane), np.zeros(n), np.zeros(n), np.zeros(n),
             dollars, cents_lane, np.full(n, check.ON_FILE, np.uint8), np.zeros(n, np.uint8),
-            np.full(n, check.NULL, np.uint8), check.avs_table(False)[self._lanes(day, "avs", n)],
+            np.full(n, check.NULL, np.uint8), check.mix_table(self.avs, check.AVS_RESULTS)[self._lanes(day, "avs", n)],
             who.number.astype(np.uint64) * np.uint64(2), who.country, np.ones(n, np.bool_), response,
             check.latencies()[self._lanes(day, "latency", n)], np.full(n, check.NULL, np.uint8),
             np.full(n, NO_EPISODE, np.int64),
@@ -126,8 +137,14 @@ class Subscriptions:
         lane = self._lanes(day, "response", n)[rows]
         large, barred = dollars[rows] >= responses.LARGE_FROM, np.zeros(len(rows), np.bool_)
         code = np.zeros(n, np.uint8)
-        code[rows] = responses.codes(mcc.CNP, True, day, False, large, barred, lane)
+        code[rows] = responses.codes(self.answers, mcc.CNP, True, day, False, large, barred, lane)
         return code
+
+    @cached_property
+    def _categories(self) -> NDArray[np.uint8]:
+        """(65,536,) categories of subscriptions by 16-bit draw."""
+        shares = self.amounts.laws.recurring_shares
+        return pick_table(tuple(shares if shares.sum() > 0.0 else mcc.TABLE.recurring_shares))
 
     @property
     def _seed(self) -> int:
@@ -145,8 +162,3 @@ class Subscriptions:
 
     def _lanes(self, day: date, column: str, n: int) -> NDArray[np.uint16]:
         return self._rng(day, column).integers(0, LANES, n, dtype=np.uint16)
-
-
-def _categories() -> NDArray[np.uint8]:
-    """Return (65,536,) categories of subscriptions by 16-bit draw."""
-    return check.cached_table(tuple(mcc.recurring_shares()))

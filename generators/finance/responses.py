@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generators.finance import mcc
+from generators.finance.card_shares import AnswerShares
 from generators.intraday import day_bounds
 from generators.randomness import LANES, pick_table, stream
 
@@ -26,27 +27,18 @@ RESPONSES = ("00", "05", "14", "1A", "41", "43", "51", "54", "57", "59", "61", "
 APPROVED = RESPONSES.index("00")
 OUTAGE, STOLEN, LOST, SUSPECTED = (RESPONSES.index(c) for c in ("91", "43", "41", "59"))
 
-CP_DECLINES, CNP_DECLINES, RECURRING_DECLINES = 0.025, 0.11, 0.14
 LATE_FIRST, LATE_FACTOR, EARLY_FACTOR = 25, 1.138, 0.97
 """From the 25th on declines are more frequent, before that less: the month's mean is kept."""
 LATE_FUNDS, EARLY_FUNDS = 1.3, 0.92
 """Factors of code 51 among declines before payday and otherwise."""
 
-RETRY_SHARE, RETRY_DECLINES = 0.45, 0.35
 RETRY_SECONDS = (15, 240)
 """Delay of a second attempt: uniform; the next row of the channel at least that much later becomes the attempt."""
 RETRY_LIMIT = 600
 """Seconds within which a second attempt follows, or none."""
 
 OUTAGE_MEAN, OUTAGE_MOST, OUTAGE_HOURS = 0.8, 2, (0.5, 2.5)
-OUTAGE_DECLINES = 0.32
-"""Share of rows answered 91 during an outage: 2% of all declines, 1.7 windows of 1.5 hours a month."""
 
-CODE_SHARES = {
-    "51": 0.46, "05": 0.22, "61": 0.05, "65": 0.03, "14": 0.04, "54": 0.05, "82": 0.02, "N7": 0.02, "57": 0.03,
-    "59": 0.04, "1A": 0.01,
-}  # fmt: skip
-"""Shares among declines that are neither outages nor stolen cards."""
 CP_FACTORS = {"51": 0.8, "05": 0.75, "14": 0.1, "54": 0.7, "82": 0.0, "N7": 0.0, "1A": 0.0}
 CNP_FACTORS = {"05": 1.1, "14": 1.6, "54": 0.5, "82": 1.95, "N7": 1.95}
 RECURRING_FACTORS = {"54": 3.0, "82": 0.0, "N7": 0.0, "65": 0.3, "61": 0.5}
@@ -54,7 +46,6 @@ LARGE_FROM, LARGE_FACTOR = 250.0, 5.0
 """Amount in USD from which code 61 is more likely."""
 BARRED_FACTOR = 6.0
 """Factor of code 57 in gambling and across borders."""
-TESTING_SHARES = {"14": 0.30, "82": 0.25, "05": 0.25, "65": 0.20}
 
 
 def decline_rate(channel_rate: float, day: date) -> float:
@@ -63,12 +54,12 @@ def decline_rate(channel_rate: float, day: date) -> float:
 
 
 @lru_cache(maxsize=64)
-def _code_picks(channel: int, recurring: bool, late: bool, sca: bool) -> U8:
+def _code_picks(mix: tuple[tuple[str, float], ...], channel: int, recurring: bool, late: bool, sca: bool) -> U8:
     """Return (4 * 65,536,) response codes by (large * 2 + barred, 16-bit draw)."""
     tables = []
     for large in (False, True):
         for barred in (False, True):
-            shares = dict(CODE_SHARES)
+            shares = dict(mix)
             factors = RECURRING_FACTORS if recurring else CNP_FACTORS if channel == mcc.CNP else CP_FACTORS
             for code, factor in factors.items():
                 shares[code] *= factor
@@ -79,23 +70,26 @@ def _code_picks(channel: int, recurring: bool, late: bool, sca: bool) -> U8:
                 shares["1A"] *= 8.0
             else:
                 shares["05"] += shares.pop("1A")
+            if not any(shares.values()):  # none of the codes that the mix names is the channel's
+                shares["05"] = 1.0
             tables.append(pick_table(tuple(shares.get(code, 0.0) for code in RESPONSES)))
     return np.concatenate(tables)
 
 
 def codes(
-    channel: int, recurring: bool, day: date, sca: bool, large: NDArray[np.bool_], barred: NDArray[np.bool_], lane: U16
+    shares: AnswerShares,
+    channel: int,
+    recurring: bool,
+    day: date,
+    sca: bool,
+    large: NDArray[np.bool_],
+    barred: NDArray[np.bool_],
+    lane: U16,
 ) -> U8:
     """Return (n,) response codes of declined rows of a channel."""
-    table = _code_picks(channel, recurring, day.day >= LATE_FIRST, sca)
+    table = _code_picks(tuple(shares.codes.items()), channel, recurring, day.day >= LATE_FIRST, sca)
     cell = large.astype(np.intp) * 2 + barred
     return np.asarray(table[(cell << 16) + lane], np.uint8)
-
-
-@lru_cache(maxsize=1)
-def testing_codes() -> U8:
-    """Return (65,536,) response codes of declined card testing by 16-bit draw."""
-    return pick_table(tuple(TESTING_SHARES.get(code, 0.0) for code in RESPONSES))
 
 
 @lru_cache(maxsize=64)
@@ -146,6 +140,7 @@ class Answers:
 
 
 def answer(
+    shares: AnswerShares,
     timestamp: I64,
     process: U8,
     rates: NDArray[np.float64],
@@ -156,11 +151,12 @@ def answer(
 ) -> Answers:
     """Decide which rows are declined and which rows are second attempts.
 
-    A declined row is retried with p = 0.45: the next row of its process at least the drawn delay later takes over card,
-    merchant and amount, and is declined with 0.35. There is no retry within 10 minutes where no row comes, or where
-    an earlier row has taken it. Rows depend on earlier rows alone, so passing until nothing changes ends.
+    A declined row may be tried again: the next row of its process at least the drawn delay later takes over card,
+    merchant and amount. There is no retry within 10 minutes where no row comes, or where an earlier row has taken it.
+    Rows depend on earlier rows alone, so passing until nothing changes ends.
 
     Args:
+        shares: How often declined rows are tried again, and how often in vain.
         timestamp: (n,) ascending UTC microseconds.
         process: (n,) processes; a retry stays in its process.
         rates: (processes,) probabilities of a decline.
@@ -169,19 +165,19 @@ def answer(
         again: (n,) 16-bit draws that decide whether a declined row is retried.
         delay: (n,) 16-bit draws of the delay.
     """
-    limits = np.round(rates * LANES).astype(np.uint16)
+    limits = np.round(rates * LANES).clip(0, LANES - 1).astype(np.uint16)
     bound = limits[process]
     hit = None
     if outage is not None:
         # The upper end of the same draw decides about the outage.
-        hit = outage & (decline >= LANES - round(OUTAGE_DECLINES * LANES))
+        hit = outage & (decline >= LANES - round(shares.outage_declined * LANES))
     first = decline < bound
     if hit is not None:
         first |= hit
-    second = decline < round(RETRY_DECLINES * LANES)
+    second = decline < round(shares.retry_declined * LANES)
     if hit is not None:
         second |= hit
-    eager = np.flatnonzero((first | second) & (again < round(RETRY_SHARE * LANES)))
+    eager = np.flatnonzero((first | second) & (again < round(shares.retry * LANES)))
     target = _targets(timestamp, process, eager, delay[eager], len(rates))
     eager, target = eager[target >= 0], target[target >= 0]
     parent = np.full(len(timestamp), -1, np.int64)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from generators.entities import I32, I64
 from generators.finance import geography, mcc, money, responses
 from generators.finance.card_ids import CardIds, postal_text
+from generators.finance.card_shares import AmountShares
 from generators.finance.cardholders import Cardholders, Customers, Homes
 from generators.finance.checks_at_sale import NULL
 from generators.finance.geography import areas
@@ -143,6 +144,7 @@ class Renderer:
         ids: How numbers are shown.
         zones: Country code -> zone of the cardholders' clocks.
         fx_fee: Share of the amount added to bills in another currency.
+        amounts: What is done to the cents.
         names: Series of the merchants' names.
     """
 
@@ -151,6 +153,7 @@ class Renderer:
     ids: CardIds
     zones: tuple[str, ...]
     fx_fee: float
+    amounts: AmountShares
     names: pl.Series
 
     def frame(self, sales: Sales, day: date, with_time: bool) -> pl.DataFrame:
@@ -223,7 +226,9 @@ class Renderer:
     def _money(self, sales: Sales, day: int) -> dict[str, Any]:
         rates = geography.rates(self.cardholders.seed, self.cardholders.generator, day)
         where = self.merchants.slots.country[sales.merchant]
-        amount = money.with_cents(sales.dollars * rates[where].astype(np.float32), sales.category, sales.cents)
+        amount = money.with_cents(
+            self.amounts, sales.dollars * rates[where].astype(np.float32), sales.category, sales.cents
+        )
         home, there = geography.CURRENCY_OF[sales.who.country], geography.CURRENCY_OF[where]
         billing = amount.copy()
         rows = np.flatnonzero(home != there)

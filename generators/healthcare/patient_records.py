@@ -67,6 +67,9 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
         scenario = self.scenario if config.drift else None
 
         def one(name: str) -> Process:
+            intraday = IntradayProfile.from_config(
+                config, care_volume.HOURS[name], care_volume.weekday_hours(name), minutes=care_volume.GRID.get(name)
+            )
             volume = VolumeModel.from_config(
                 config,
                 generator=self.name,
@@ -75,12 +78,10 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
                 tables=care_volume.tables(name, config.saturday_clinic, self._southern),
                 share=config.class_shares[name],
                 processes=CLASSES,
+                intraday=intraday,
                 drift=(lambda day: scenario.volume(name, day_number(day))) if scenario else None,
             )
-            hours = IntradayProfile.from_config(
-                config, care_volume.HOURS[name], care_volume.weekday_hours(name), minutes=care_volume.GRID.get(name)
-            )
-            return Process(name, volume, hours)
+            return Process(name, volume, intraday)
 
         return tuple(one(name) for name in CLASSES)
 

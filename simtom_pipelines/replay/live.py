@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 
-from generators import BaseGenerator, ConfigError, GeneratorConfig, StreamRequest, fingerprint, generator_class
+from generators import BaseGenerator, GeneratorConfig, StreamRequest, fingerprint, generator_class
 from generators.base import check_day
 from generators.intraday import day_bounds
 from generators.streaming import Arrivals, Span, live, rows_from
@@ -281,18 +281,3 @@ def _packed(generator: BaseGenerator[Any], day: date, start: int, first_row: int
     for row, frame in rows_from(generator, day, start, first_row):
         for at in range(0, frame.height, BLOCK_ROWS):
             yield _Block.pack(day, made_of, row + at, frame.slice(at, BLOCK_ROWS))
-
-
-def live_config(base: GeneratorConfig, fields: dict[str, Any]) -> GeneratorConfig:
-    """Return a config with some fields changed; what was not given stays open, the label mode above all.
-
-    Raises:
-        ConfigError: A field is unknown or its value is not allowed.
-    """
-    if not fields:
-        return base
-    if unknown := set(fields) - set(type(base).model_fields):
-        raise ConfigError(
-            f"unknown field {', '.join(map(repr, sorted(unknown)))}; known: {', '.join(type(base).model_fields)}"
-        )
-    return type(base).create(**{**base.model_dump(exclude_unset=True), **fields})

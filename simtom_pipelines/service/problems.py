@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import structlog
 from fastapi import FastAPI, Request
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from generators import CalendarError, ConfigError, UnknownNameError
+from generators.config import known_fields
 from simtom_pipelines.lake import LakeError
 from simtom_pipelines.replay.errors import ReplayError
 from simtom_pipelines.storage import StorageError
@@ -63,17 +64,8 @@ def _located(error: ValidationError, model: type[BaseModel], where: str) -> Iter
     for item in error.errors(include_url=False, include_context=False):
         found = {**item, "loc": (where, *item["loc"])}
         if item["type"] == "extra_forbidden":
-            found["msg"] = f"unknown field; known: {', '.join(_fields_at(model, item['loc'][:-1]))}"
+            found["msg"] = f"unknown field; known: {', '.join(known_fields(model, item['loc'][:-1]))}"
         yield found
-
-
-def _fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> Iterable[str]:
-    """Return the fields of the model that is found along the names of a path."""
-    for name in path:
-        field = model.model_fields.get(str(name))
-        nested = () if field is None else (field.annotation, *get_args(field.annotation))
-        model = next((kind for kind in nested if isinstance(kind, type) and issubclass(kind, BaseModel)), model)
-    return model.model_fields
 
 
 async def json_object(request: Request) -> dict[str, Any]:

@@ -13,12 +13,14 @@ from generators.calendar import (
     EVENT_NAMES,
     FIRST_DAY,
     LAST_DAY,
+    Event,
     HolidayCalendar,
     easter,
     fathers_day,
     get_active_holidays,
     get_major_holidays,
     mothers_day,
+    super_bowl,
 )
 from generators.errors import CalendarError
 
@@ -26,7 +28,8 @@ US, GB = HolidayCalendar("US"), HolidayCalendar("GB")
 
 MAJOR = {
     ("US", 2021): {
-        "01-01": "new_years_day", "01-18": "mlk_day", "02-14": "valentines_day", "02-15": "presidents_day",
+        "01-01": "new_years_day", "01-18": "mlk_day", "02-07": "super_bowl", "02-14": "valentines_day",
+        "02-15": "presidents_day",
         "05-09": "mothers_day", "05-31": "memorial_day", "06-18": "observed_holiday", "06-19": "juneteenth",
         "06-20": "fathers_day", "07-04": "independence_day", "07-05": "observed_holiday", "09-06": "labor_day",
         "10-11": "columbus_day", "10-31": "halloween", "11-11": "veterans_day", "11-24": "thanksgiving_eve",
@@ -34,7 +37,8 @@ MAJOR = {
         "12-25": "christmas_day", "12-31": "new_years_eve",
     },
     ("US", 2024): {
-        "01-01": "new_years_day", "01-15": "mlk_day", "02-14": "valentines_day", "02-19": "presidents_day",
+        "01-01": "new_years_day", "01-15": "mlk_day", "02-11": "super_bowl", "02-14": "valentines_day",
+        "02-19": "presidents_day",
         "05-12": "mothers_day", "05-27": "memorial_day", "06-16": "fathers_day", "06-19": "juneteenth",
         "07-04": "independence_day", "09-02": "labor_day", "10-14": "columbus_day", "10-31": "halloween",
         "11-11": "veterans_day", "11-27": "thanksgiving_eve", "11-28": "thanksgiving", "11-29": "black_friday",
@@ -71,7 +75,9 @@ def test_major_holidays_are_those_of_printed_calendars(country: str, year: int) 
         (date(2024, 1, 5), "GB", ["year_end_holidays"]),
         (date(2024, 1, 6), "US", []),
         (date(1970, 1, 5), "US", ["year_end_holidays"]),
-        (date(2024, 2, 11), "US", ["valentines_week"]),
+        (date(2024, 2, 11), "US", ["super_bowl", "valentines_week"]),
+        (date(2024, 2, 11), "GB", ["valentines_week"]),
+        (date(2027, 2, 14), "US", ["valentines_day", "super_bowl", "valentines_week"]),
         (date(2024, 2, 16), "US", []),
         (date(2024, 5, 9), "US", ["mothers_day_week"]),
         (date(2024, 5, 13), "US", ["mothers_day_week"]),
@@ -84,12 +90,34 @@ def test_major_holidays_are_those_of_printed_calendars(country: str, year: int) 
         (date(2024, 11, 27), "US", ["thanksgiving_eve", "black_friday_week"]),
         (date(2024, 11, 28), "GB", ["black_friday_week"]),
         (date(2024, 12, 2), "US", ["cyber_monday", "black_friday_week", "christmas_shopping"]),
-        (date(2024, 12, 23), "US", ["year_end_holidays", "christmas_shopping"]),
+        (date(2024, 12, 18), "US", ["christmas_shopping"]),
+        (date(2024, 12, 19), "US", ["late_christmas_shopping", "christmas_shopping"]),
+        (
+            date(2024, 12, 23),
+            "US",
+            ["last_shopping_days", "late_christmas_shopping", "year_end_holidays", "christmas_shopping"],
+        ),
         (date(2021, 12, 24), "US", ["christmas_eve", "observed_holiday", "christmas_week", "year_end_holidays"]),
     ],
 )
 def test_active_holidays_of_days_written_by_hand(day: date, country: str, expected: list[str]) -> None:
     assert get_active_holidays(day, country) == expected
+
+
+@pytest.mark.parametrize("day", ["1990-01-28", "2000-01-30", "2004-02-01", "2016-02-07", "2021-02-07", "2025-02-09"])
+def test_super_bowls_of_the_past(day: str) -> None:
+    assert super_bowl(int(day[:4])) == date.fromisoformat(day)
+
+
+def test_events_of_ones_own_are_part_of_the_calendar() -> None:
+    sale = Event("online_sale", date(2024, 7, 16), date(2024, 7, 17), "period")
+    shop = HolidayCalendar("US", (sale,))
+    assert "online_sale" in [e.name for e in shop.active(date(2024, 7, 17))]
+    assert "online_sale" not in get_active_holidays(date(2024, 7, 17), "US")
+    assert shop.factor(date(2024, 7, 16), {"online_sale": 1.25}, "retail") == 1.25
+    assert shop.factor(date(2025, 7, 16), {"online_sale": 1.25}, "retail") == 1.0
+    assert shop.digest(2024) != US.digest(2024)
+    assert {shop, HolidayCalendar("US", (sale,)), US} == {shop, US}
 
 
 def test_observed_day_is_not_the_event_itself() -> None:

@@ -358,6 +358,21 @@ def test_day_of_several_real_slices_is_one_day(make: Make) -> None:
     assert offset == alone.height
 
 
+def test_hours_of_an_event_change_the_day_and_its_volume(make: Make) -> None:
+    """A factor for each hour of an event: no intensity before noon, and the volume is what is left of it."""
+    closed = make(holiday_profile="retail", holiday_multipliers={"black_friday": [0.0] * 12 + [1.0] * 12})
+    plain = make(holiday_profile="retail", holiday_multipliers={"black_friday": 1.0})
+    arrivals = closed.plan(DAY).arrivals
+    noon = (arrivals.end - arrivals.start) / 2
+    assert np.interp(noon, arrivals.knots, arrivals.cumulative) == 0.0
+    for process, other in zip(closed.processes, plain.processes, strict=True):
+        shares = other.intraday.shares(arrivals.start, arrivals.end)
+        afternoon = shares[len(shares) // 2 :].sum()
+        assert process.volume.expected(DAY) == pytest.approx(other.volume.expected(DAY) * afternoon)
+    ordinary = DAY - timedelta(30)
+    assert closed.expected(ordinary) == plain.expected(ordinary)
+
+
 def test_overlay_rows_are_merged_in_time_order(small_slices: None) -> None:
     generator = TwoProcessGenerator()
     frame = generator.generate(DAY)

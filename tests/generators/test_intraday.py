@@ -252,6 +252,29 @@ def test_weekday_curves_take_the_place_of_the_curve() -> None:
         assert (set(hours.tolist()) == {3}) == (day.weekday() == 6)
 
 
+def test_hours_of_a_day_scale_the_curve_and_say_its_level() -> None:
+    closing = tuple(1.0 if hour < 17 else 0.25 for hour in range(24))
+    config = GeneratorConfig.create()
+    profile = IntradayProfile.from_config(config, B2B_CURVE)
+    for day, length in LENGTHS.items():
+        bounds = day_bounds(day, config.timezone)
+        ordinary, changed = profile.shares(*bounds), profile.shares(*bounds, hours=closing)
+        late = np.arange(length * 4) >= (length - 7) * 4
+        expected = ordinary * np.where(late, 0.25, 1.0)
+        assert changed == pytest.approx(expected / expected.sum())
+        assert profile.level(day, config.timezone, closing) == pytest.approx(expected.sum())
+    nothing = profile.shares(*day_bounds(SUMMER, config.timezone), hours=(0.0,) * 24)
+    assert nothing.sum() == pytest.approx(1.0)  # no row is expected, and one that comes falls anywhere
+
+
+def test_hours_belong_to_the_local_day_that_the_datasets_day_is_mostly() -> None:
+    config, closed = GeneratorConfig.create(timezone="UTC"), (0.0,) * 24
+    profile = IntradayProfile.from_config(config, FLAT, timezone="America/New_York")  # UTC-4 in summer
+    assert profile.level(SUMMER, "UTC", closed) == pytest.approx(4 / 24)
+    shares = profile.shares(*day_bounds(SUMMER, "UTC"), hours=closed)
+    assert (np.flatnonzero(shares) == np.arange(16)).all()  # the evening before
+
+
 def test_hours_that_a_short_day_lost_fall_anywhere() -> None:
     plan = arrivals(SPRING, tuple(float(hour == 2) for hour in range(24)))
     assert len(np.unique((drawn(plan, 2000) - plan.start) // HOUR)) == 23

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from generators.calendar import HolidayCalendar
 from generators.config import GeneratorConfig
 from generators.errors import CalendarError, ConfigError
-from generators.volume import B2B_EVENTS, B2B_TABLES, VolumeModel, VolumeTables
+from generators.intraday import IntradayProfile
+from generators.volume import B2B_EVENTS, B2B_TABLES, VolumeModel, VolumeTables, by_hour
 
 US = HolidayCalendar("US")
 TABLES = VolumeTables(
@@ -27,8 +28,10 @@ TABLES = VolumeTables(
 FRIDAY_29 = date(2024, 3, 29)
 
 
-def model(tables: VolumeTables | None = TABLES, **fields: Any) -> VolumeModel:
-    return VolumeModel.from_config(GeneratorConfig.create(**fields), generator="test", calendar=US, tables=tables)
+def model(tables: VolumeTables | None = TABLES, curve: Sequence[float] | None = None, **fields: Any) -> VolumeModel:
+    config = GeneratorConfig.create(**fields)
+    intraday = IntradayProfile.from_config(config, curve)
+    return VolumeModel.from_config(config, generator="test", calendar=US, tables=tables, intraday=intraday)
 
 
 def span(first: date, days: int) -> list[date]:
@@ -152,6 +155,41 @@ def test_wrong_tables_are_refused(fields: Mapping[str, Any]) -> None:
 def test_days_outside_the_calendar_are_refused() -> None:
     with pytest.raises(CalendarError, match="1970-01-01 to 2099-12-31"):
         model().expected(date(2100, 1, 1))
+
+
+EARLY = VolumeTables(events={"seed": {"christmas_eve": by_hour((0, 1.1), (17, 0.3)), "christmas_week": 0.9}})
+"""Shops close early on Christmas Eve."""
+AFTERNOONS = tuple(1.0 if hour >= 12 else 0.0 for hour in range(24))
+
+
+def test_factor_of_an_event_with_hours_follows_from_the_course_of_the_day() -> None:
+    eve = date(2024, 12, 24)
+    assert model(EARLY).factors(eve)["event"] == pytest.approx((17 * 1.1 + 7 * 0.3) / 24)
+    assert model(EARLY, AFTERNOONS).factors(eve)["event"] == pytest.approx((5 * 1.1 + 7 * 0.3) / 12)
+    assert model(EARLY).hours(eve) == by_hour((0, 1.1), (17, 0.3))
+    assert model(EARLY).hours(date(2024, 12, 27)) is None
+    assert model(EARLY, include_holiday_patterns=False).hours(eve) is None
+    # What a day amounts to decides about overlaps: here the period is the smaller one.
+    assert model(EARLY, tuple(reversed(AFTERNOONS))).event(eve) == "christmas_week"
+
+
+def test_a_given_factor_takes_the_place_of_an_events_hours() -> None:
+    eve = date(2024, 12, 24)
+    flat = model(EARLY, AFTERNOONS, holiday_multipliers={"christmas_eve": 0.5})
+    assert (flat.factors(eve)["event"], flat.hours(eve)) == (0.5, None)
+    late = model(EARLY, AFTERNOONS, holiday_multipliers={"christmas_eve": [0.0] * 12 + [0.5] * 12})
+    assert (late.factors(eve)["event"], late.hours(eve)) == (pytest.approx(0.5), (0.0,) * 12 + (0.5,) * 12)
+    # A federal holiday takes the hours of public_holiday.
+    night = model(EARLY, holiday_multipliers={"public_holiday": [1.0] * 12 + [0.0] * 12})
+    assert night.factors(date(2024, 1, 15))["event"] == pytest.approx(0.5)
+    assert night.hours(date(2024, 1, 15)) == (1.0,) * 12 + (0.0,) * 12
+
+
+def test_hours_that_are_not_24_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"volume table.*'halloween' has 3 factors; allowed: one, or 24"):
+        VolumeTables(events={"seed": {"halloween": (1.0, 2.0, 3.0)}})
+    with pytest.raises(ConfigError, match=r"holiday_multipliers\.halloween.*24 items"):
+        model(holiday_multipliers={"halloween": [1.0, 2.0]})
 
 
 @pytest.mark.parametrize("sigma", [0.1, 0.5])

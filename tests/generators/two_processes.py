@@ -59,10 +59,11 @@ class TwoProcessGenerator(BaseGenerator[GeneratorConfig]):
         """Three quarters by day, a quarter by night."""
 
         def one(name: str, share: float, curve: tuple[float, ...]) -> Process:
+            intraday = IntradayProfile.from_config(self.config, curve=curve)
             volume = VolumeModel.from_config(
-                self.config, generator=self.name, calendar=self.calendar, process=name, share=share
+                self.config, generator=self.name, calendar=self.calendar, process=name, share=share, intraday=intraday
             )
-            return Process(name, volume, IntradayProfile.from_config(self.config, curve=curve))
+            return Process(name, volume, intraday)
 
         return one("day", 0.75, DAYTIME), one("night", 0.25, NIGHT)
 

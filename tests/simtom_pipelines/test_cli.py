@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +17,7 @@ import pytest
 
 from simtom_pipelines import console, instance
 from simtom_pipelines.cli import main
+from simtom_pipelines.lake import ParquetLake
 
 ONE_DAY = ("--start", "2024-03-05", "--end", "2024-03-05")
 FEW = ("--base-daily-volume", "50")
@@ -230,6 +232,26 @@ def test_set_reads_yaml_and_beats_the_dataset(simtom: Simtom, tmp_path: Path) ->
     frame = pl.read_parquet("lake/shop/transactions")
     assert frame["currency"].unique().to_list() == ["GBP"]  # what is not set stays the dataset's
     assert frame.height == round(60 * 3 * 0.70 * 0.95 * 0.95)
+
+
+def test_set_reaches_into_groups_and_mappings(simtom: Simtom, tmp_path: Path) -> None:
+    (tmp_path / "datasets.yaml").write_text(
+        "datasets:\n  - name: cards\n    generator: credit_cards\n"
+        "    config: {base_daily_volume: 60, answers: {retry: 0.2}, holiday_multipliers: {black_friday: 3}}\n"
+    )
+    fields = ("--set", "answers.codes={51: 1.0}", "--set", "episodes.declined.card_testing=0.9",
+              "--set", "holiday_multipliers.halloween=2")  # fmt: skip
+    assert simtom("generate", "cards", *ONE_DAY, *fields).code == 0
+    partition = ParquetLake("lake").partition("cards", "authorizations", date(2024, 3, 5))
+    assert partition is not None
+    config = json.loads(partition.footer.config)
+    answers = config["answers"]
+    assert (answers["retry"], answers["codes"]["51"]) == (0.2, 1.0)  # what is not set stays the dataset's
+    assert config["holiday_multipliers"] == {"black_friday": 3.0, "halloween": 2.0}
+    assert config["episodes"]["declined"]["card_testing"] == 0.9
+    wrong = simtom("generate", "cards", *ONE_DAY, "--set", "answers.rety=0.5")
+    refused(wrong, "'answers.rety'", "codes, retry, retry_declined")
+    refused(simtom("generate", "cards", *ONE_DAY, "--set", "answers.retry=7"), "'answers.retry'", "given: 7")
 
 
 def test_other_data_are_refused_and_kept(simtom: Simtom, tmp_path: Path) -> None:

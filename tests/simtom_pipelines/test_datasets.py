@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,6 +71,37 @@ def test_refusals_name_file_line_and_field(tmp_path: Path, old: str, new: str, m
     assert old in GOOD
     with pytest.raises(DatasetsError, match=rf"datasets\.yaml.*{message}"):
         load(tmp_path, GOOD.replace(old, new, 1))
+
+
+NESTED = """datasets:
+  - name: credit_cards
+    config:
+      seed: 3
+      answers:
+        codes: {51: 0.6, N7: 0.4}
+        retry: 0.5
+"""
+
+
+def test_groups_of_a_config_are_mappings(tmp_path: Path) -> None:
+    config: Any = load(tmp_path, NESTED)["credit_cards"].config
+    assert (config.answers.codes["51"], config.answers.codes["05"], config.answers.retry) == (0.6, 0.0, 0.5)
+    assert config.answers.retry_declined == 0.35
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ("retry: 0.5", "retry: 5", r"line 7: config: field 'answers\.retry': .*less than or equal to 1; given: 5"),
+        ("N7: 0.4", "N7: 0.3", r"line 6: config: field 'answers\.codes': .*sum to 0\.9"),
+        ("retry: 0.5", "rety: 0.5", r"line 7: config: unknown field 'answers\.rety'; known: codes, retry"),
+        ("seed: 3", "seed: -3", "line 4: config: field 'seed'"),
+    ],
+)
+def test_refusals_name_the_line_inside_a_group(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in NESTED
+    with pytest.raises(DatasetsError, match=rf"datasets\.yaml.*{message}"):
+        load(tmp_path, NESTED.replace(old, new, 1))
 
 
 def test_missing_file(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 import generators.base
 from generators import ConfigError, generator_class, get_generator
+from generators.groups import leaves
 from generators.healthcare.patient_config import PatientRecordsConfig
 from generators.sanitize import scan
 from simtom_pipelines.data_guide import FOLDER, guide
@@ -344,7 +345,7 @@ def test_every_modifier_changes_the_output(name: str) -> None:
 
 
 def test_knobs_are_complete() -> None:
-    assert {name for name, _ in KNOBS} | set(MODIFIERS) == set(PatientRecordsConfig.model_fields)
+    assert {name for name, _ in KNOBS} | set(MODIFIERS) == set(leaves(PatientRecordsConfig))
 
 
 def test_knobs_do_what_they_say(run: pl.DataFrame) -> None:

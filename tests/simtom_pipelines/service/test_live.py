@@ -26,7 +26,7 @@ from simtom_pipelines.replay import (
 from simtom_pipelines.replay.encoder import encode
 from simtom_pipelines.replay.following import Following
 from simtom_pipelines.replay.lending import Lending
-from simtom_pipelines.replay.live import LiveSource, live_config
+from simtom_pipelines.replay.live import LiveSource
 from tests.simtom_pipelines.replay.folder import ListSink
 
 DAY = date(2024, 11, 28)
@@ -157,10 +157,10 @@ def test_generator_is_lent_to_one_at_a_time() -> None:
         assert broken not in (one, other)
 
 
-def test_live_config_keeps_the_label_mode_open() -> None:
-    assert "label_mode" not in live_config(config(), {"seed": 9}).model_fields_set
+def test_changed_config_keeps_the_label_mode_open() -> None:
+    assert "label_mode" not in config().changed({"seed": 9}).model_fields_set
     with pytest.raises(ConfigError, match="unknown field 'sed'"):
-        live_config(config(), {"sed": 9})
+        config().changed({"sed": 9})
 
 
 def test_engine_delivers_a_stream_from_now_on_in_real_time() -> None:
