@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from generators.errors import ConfigError
+from generators.strict import StrictModel
 
 
 class ArrivalPattern(StrEnum):
@@ -50,13 +51,13 @@ Hour = Annotated[int, Field(ge=0, le=23)]
 Off = Literal["off"]
 
 
-class GeneratorConfig(BaseModel):
+class GeneratorConfig(StrictModel):
     """Fields that every generator understands; a generator adds its own in a subclass.
 
     A config holds only what determines the data. How fast records are delivered belongs to the request for a stream.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(validate_default=True)
 
     seed: int = Field(default=0, ge=0, le=2**32 - 1, description="Seed of every draw; null is read as 0.")
     base_daily_volume: int = Field(default=1000, ge=1, le=100_000_000, description="Rows on an ordinary day.")
@@ -129,18 +130,6 @@ class GeneratorConfig(BaseModel):
         """The dataset's time zone."""
         return ZoneInfo(self.timezone)
 
-    @classmethod
-    def create(cls, /, **fields: Any) -> Self:
-        """Build a config, with errors that name the field, the value and what is allowed.
-
-        Raises:
-            ConfigError: A field is unknown or its value is not allowed.
-        """
-        try:
-            return cls(**fields)
-        except ValidationError as error:
-            raise ConfigError(explain(error, cls)) from None
-
     def changed(self, fields: Mapping[str, Any]) -> Self:
         """Return the config with some fields set anew.
 
@@ -165,28 +154,3 @@ class GeneratorConfig(BaseModel):
     def canonical(self) -> str:
         """Return the config as JSON with sorted keys, without the fields that equal their default."""
         return json.dumps(self.model_dump(mode="json", exclude_defaults=True), sort_keys=True, separators=(",", ":"))
-
-
-def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """Return a validation error as sentences that name field, value and what is allowed."""
-    lines = []
-    for item in error.errors(include_url=False):
-        name = ".".join(str(part) for part in item["loc"])
-        if item["type"] == "extra_forbidden":
-            lines.append(f"unknown field {name!r}; known: {', '.join(known_fields(model, item['loc'][:-1]))}")
-        elif not name:  # a rule over several fields names them itself
-            lines.append(item["msg"].removeprefix("Value error, "))
-        else:
-            said = item["msg"].replace("valid tuple", "list")
-            lines.append(f"field {name!r}: {said}; given: {item['input']!r}")
-    return "; ".join(dict.fromkeys(lines))
-
-
-def known_fields(model: type[BaseModel], path: tuple[int | str, ...] = ()) -> list[str]:
-    """Return the names of a config's fields, or of those of the group at a path inside it."""
-    for part in path:
-        if str(part) in model.model_fields:
-            annotation = model.model_fields[str(part)].annotation
-            held = (annotation, *get_args(annotation))
-            model = next((kind for kind in held if isinstance(kind, type) and issubclass(kind, BaseModel)), model)
-    return list(model.model_fields)

@@ -18,13 +18,14 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from generators.calendar import LAST_DAY
-from generators.config import GeneratorConfig, LabelMode, explain
+from generators.config import GeneratorConfig, LabelMode
 from generators.errors import ConfigError
 from generators.intraday import day_bounds
 from generators.randomness import stream
+from generators.strict import StrictModel
 
 if TYPE_CHECKING:
     from generators.base import BaseGenerator
@@ -45,10 +46,8 @@ class Arrival(StrEnum):
     poisson = "poisson"
 
 
-class StreamRequest(BaseModel):
+class StreamRequest(StrictModel):
     """How the rows of a generator are delivered. Without a rate and a compression they come in real time."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rate_per_second: float | None = Field(
         default=None,
@@ -83,18 +82,6 @@ class StreamRequest(BaseModel):
         if self.start_date is not None and self.end_date is not None and self.end_date < self.start_date:
             raise ValueError(f"end_date {self.end_date} is before start_date {self.start_date}; the end is inclusive")
         return self
-
-    @classmethod
-    def create(cls, /, **fields: Any) -> Self:
-        """Build a request, with errors that name the field, the value and what is allowed.
-
-        Raises:
-            ConfigError: A field is unknown or its value is not allowed.
-        """
-        try:
-            return cls(**fields)
-        except ValidationError as error:
-            raise ConfigError(explain(error, cls)) from None
 
     @property
     def compression(self) -> float | None:

@@ -175,7 +175,7 @@ def show_settings(
 def _settings_with(given: dict[str, Any]) -> Settings:
     from pydantic import ValidationError
 
-    from generators.config import explain
+    from generators.strict import explain
     from simtom_pipelines.settings import Settings, load_settings
 
     load_settings()  # what is wrong in the environment is told as such

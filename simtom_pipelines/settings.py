@@ -11,8 +11,8 @@ from typing import Annotated
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from generators.config import explain
 from generators.errors import ConfigError
+from generators.strict import explain
 
 PREFIX = "SIMTOM_"
 

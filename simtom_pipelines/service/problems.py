@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from generators import CalendarError, ConfigError, UnknownNameError
-from generators.config import known_fields
+from generators.strict import known_fields
 from simtom_pipelines.lake import LakeError
 from simtom_pipelines.replay.errors import ReplayError
 from simtom_pipelines.storage import StorageError

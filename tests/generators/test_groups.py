@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from pydantic import Field, ValidationError
 
-from generators.config import GeneratorConfig, known_fields
+from generators.config import GeneratorConfig
 from generators.errors import ConfigError
 from generators.groups import Each, FieldGroup, Mix, Share, leaves
+from generators.strict import known_fields
 
 
 class Doors(FieldGroup):
