@@ -18,7 +18,7 @@ from generators.base import BaseGenerator, Batch, Process
 from generators.config import GeneratorConfig, HolidayProfile
 from generators.ecommerce import bnpl_dimensions, bnpl_labels, bnpl_tables
 from generators.ecommerce import default_model as model
-from generators.ecommerce.bnpl_ids import account_text, customer_views, device_text, id_keys
+from generators.ecommerce.bnpl_ids import account_text, customer_numbers, customer_views, device_text, id_keys
 from generators.ecommerce.catalogue import BRAND_NAMES, CATEGORIES, SHARES, Catalogue
 from generators.ecommerce.customers import (
     AGE_SHARES,
@@ -263,6 +263,7 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
             batch,
             number=self._transactions(batch),
             customer=who.entity,
+            shown=customer_numbers(who.entity, self._keys),
             account=account.which,
             cents=_cents(self.catalogue)[product],
             first_cents=_first_cents(self.catalogue)[product],
