@@ -241,7 +241,7 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
 
     def label_rows(self, table: str, known: pl.DataFrame, day: date) -> pl.DataFrame:
         """Return the columns of `installments` or `outcomes` for outcomes that become known on a day."""
-        return bnpl_labels.ROWS[table](known, day, self._keys)
+        return bnpl_labels.ROWS[table](known, day)
 
     def fold(self, table: str, rows: pl.LazyFrame, day: date) -> pl.LazyFrame:
         """Return the last known row of each purchase; of its instalments, how they stand on the day."""

@@ -279,7 +279,7 @@ OUTCOMES: dict[str, Callable[[Loans], pl.DataFrame]] = {
 # -- rows -----------------------------------------------------------------------------------------------------------
 
 
-def installment_rows(known: pl.DataFrame, day: date, _keys: dict[str, np.uint64]) -> pl.DataFrame:
+def installment_rows(known: pl.DataFrame, day: date) -> pl.DataFrame:
     """Return the columns of `installments`."""
     position, status, cents = (known[name].to_numpy() for name in ("position", "status", "cents"))
     number, customer = known["number"].to_numpy(), known["customer"].to_numpy()
@@ -321,7 +321,7 @@ def _dates(days: NDArray[np.int32], known: NDArray[np.bool_] | None = None) -> p
     return pl.Series(values=pa.Array.from_buffers(pa.date32(), len(days), [valid, pa.py_buffer(days)]))
 
 
-def loan_rows(known: pl.DataFrame, day: date, _keys: dict[str, np.uint64]) -> pl.DataFrame:
+def loan_rows(known: pl.DataFrame, day: date) -> pl.DataFrame:
     """Return the columns of `outcomes`."""
     missed = pl.col("missed").cast(pl.UInt16)
     transaction, _ = transaction_ids(known[EVENT_DAY].to_physical().to_numpy(), known["number"].to_numpy())
@@ -335,7 +335,7 @@ def loan_rows(known: pl.DataFrame, day: date, _keys: dict[str, np.uint64]) -> pl
     )
 
 
-ROWS: dict[str, Callable[[pl.DataFrame, date, dict[str, np.uint64]], pl.DataFrame]] = {
+ROWS: dict[str, Callable[[pl.DataFrame, date], pl.DataFrame]] = {
     "installments": installment_rows,
     "outcomes": loan_rows,
 }
