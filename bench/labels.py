@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from simtom_pipelines.datasets import find_table
@@ -16,28 +16,40 @@ ROWS = 10_000
 FIRST = date(2024, 1, 1)
 
 
-def seconds(table: str, days: list[date]) -> tuple[float, int]:
-    """Return the CPU seconds of writing a table's partitions as one range, and their rows."""
+@dataclass(frozen=True)
+class Cost:
+    """What writing a range took: processor and wall seconds."""
+
+    processor: float
+    wall: float
+    rows: int
+
+
+def cost(table: str, days: list[date]) -> Cost:
+    """Return what writing a table's partitions as one range takes."""
     spec, schema = find_table({}, f"bnpl/{table}")
     spec = replace(spec, start_date=date(2020, 1, 1), config=spec.config.create(base_daily_volume=ROWS))
     with tempfile.TemporaryDirectory() as folder:
-        began = time.process_time()
+        used, began = time.process_time(), time.perf_counter()
         rows = sum(p.rows for p in write_days(ParquetLake(folder), spec, schema.name, days))
-        return time.process_time() - began, rows
+        return Cost(time.process_time() - used, time.perf_counter() - began, rows)
 
 
 def main() -> int:
-    """Print CPU seconds, generating and Parquet included."""
+    """Print seconds, generating and Parquet included, and how many times those of the events they are."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 365
     days = [FIRST + timedelta(n) for n in range(count)]
-    seconds("transactions", days[:3])  # tables of the first use
-    events, rows = seconds("transactions", days)
-    print(f"{count} days at {ROWS:,} events a day, CPU seconds, Parquet included")
-    print(f"  transactions   {events:7.2f}              {rows:12,} rows")
+    cost("transactions", days[:3])  # tables of the first use
+    events = cost("transactions", days)
+    print(f"{count} days at {ROWS:,} events a day, seconds of processor and by the clock, Parquet included")
+    print(f"  transactions {events.processor:8.2f}         {events.wall:8.2f}         {events.rows:12,} rows")
     for table in ("outcomes", "installments"):
-        cost, rows = seconds(table, days)
-        alone, _ = seconds(table, days[-1:])
-        print(f"  {table:<12} {cost:9.2f}  x{cost / events:5.2f}     {rows:12,} rows; one day alone {alone:.2f} s")
+        found, alone = cost(table, days), cost(table, days[-1:])
+        print(
+            f"  {table:<12} {found.processor:8.2f} x{found.processor / events.processor:5.2f}  {found.wall:8.2f} "
+            f"x{found.wall / events.wall:5.2f}  {found.rows:12,} rows; one day alone {alone.wall:.2f} s"
+        )
+    print("  wanted: at most twice the events")
     return 0
 
 

@@ -120,17 +120,28 @@ def inline_text(views: NDArray[Any]) -> pl.Series:
     return pl.Series(values=pl.from_arrow(array))
 
 
-def row_text(rows: NDArray[np.uint32], start: int, length: int) -> pl.Series:
-    """Return a String series from fixed-width rows: bytes [start, start + length) of each row of (n, width) words."""
+def row_text(rows: NDArray[np.uint32], start: int, length: int, head: str | None = None) -> pl.Series:
+    """Return a String series from fixed-width rows: bytes [start, start + length) of each row of (n, width) words.
+
+    Args:
+        rows: (n, width) words that hold the text.
+        start: First byte.
+        length: Bytes of each text, more than `INLINE_BYTES`.
+        head: First four characters, where all rows share them; None: they are read from the rows.
+    """
     count, width = len(rows), rows.shape[1] * 4
     # A view is four words: length, the first four characters, the buffer's number and the offset in it.
-    views = np.zeros((count, 4), np.uint32)
-    views[:, 0] = length
-    first, shift = divmod(start, 4)
-    views[:, 1] = rows[:, first] >> np.uint32(8 * shift)
-    if shift:
-        views[:, 1] |= rows[:, first + 1] << np.uint32(32 - 8 * shift)
-    views[:, 3] = np.arange(start, start + count * width, width, dtype=np.uint32)
+    views = np.empty((count, 4), np.uint32)
+    halves = views.view(np.uint64)
+    if head is None:
+        first, shift = divmod(start, 4)
+        views[:, 0] = length
+        views[:, 1] = rows[:, first] >> np.uint32(8 * shift)
+        if shift:
+            views[:, 1] |= rows[:, first + 1] << np.uint32(32 - 8 * shift)
+    else:
+        halves[:, 0] = np.frombuffer(length.to_bytes(4, "little") + head.encode(), np.uint64)[0]
+    halves[:, 1] = np.arange(start << 32, (start + count * width) << 32, width << 32, dtype=np.uint64)
     array = pa.Array.from_buffers(pa.string_view(), count, [None, pa.py_buffer(views), pa.py_buffer(rows)])
     return pl.Series(values=pl.from_arrow(array))
 
@@ -149,4 +160,4 @@ def dated_hex(prefix: str, stamp: str, numbers: U64) -> pl.Series:
     table, halves = hex_quads(), numbers.view(np.uint16).reshape(-1, 4)
     rows[:, 4] = look_up(table, halves[:, 1])
     rows[:, 5] = look_up(table, halves[:, 0])
-    return row_text(rows, 3, 21)
+    return row_text(rows, 3, 21, prefix)

@@ -73,8 +73,8 @@ class OutcomeStore:
         self._release(day - timedelta(self._window))  # its last rows are known now
         if not pieces:
             return self._outcomes(day, 0, day).frame.clear().with_columns(pl.lit(None, pl.Date).alias(EVENT_DAY))
-        since = np.repeat(np.array(days, "datetime64[D]"), sizes)
-        return pl.concat(pieces, rechunk=True).with_columns(pl.Series(EVENT_DAY, since))
+        since = np.repeat(np.array(days, "datetime64[D]").view(np.int64).astype(np.int32), sizes)
+        return pl.concat(pieces, rechunk=True).hstack([pl.Series(EVENT_DAY, since).cast(pl.Date)])
 
     def _outcomes(self, event_day: date, lag: int, day: date) -> _Outcomes:
         """Return the outcomes of an event day from a lag on, kept where there is room."""
@@ -82,11 +82,12 @@ class OutcomeStore:
         if found is not None and found.floor <= lag:
             if 2 * found.bounds[lag] <= found.frame.height:
                 return found
-            kept = self._sorted(found.frame, lag)  # half of what is held is known already
+            made = found  # half of what is held is known already
         else:
             frame = self._make(event_day)
             self._check(event_day, frame)
-            kept = self._sorted(frame, lag)
+            made = self._sorted(frame)
+        kept = _since(made, lag)
         self._keep(event_day, kept, day)
         return kept
 
@@ -99,13 +100,11 @@ class OutcomeStore:
                 f"lags of {event_day}: {lags.min()} to {lags.max()}; allowed: 0 to the window of {self._window} days"
             )
 
-    def _sorted(self, frame: pl.DataFrame, floor: int) -> _Outcomes:
-        if floor:
-            frame = frame.filter(pl.col(LAG) >= floor)
+    def _sorted(self, frame: pl.DataFrame) -> _Outcomes:
         if not frame[LAG].is_sorted():
             frame = frame.sort(LAG, maintain_order=True)
         bounds = np.searchsorted(frame[LAG].to_numpy(), np.arange(self._window + 2))
-        return _Outcomes(frame, bounds, floor, int(frame.estimated_size()))
+        return _Outcomes(frame, bounds, 0, int(frame.estimated_size()))
 
     def _keep(self, event_day: date, made: _Outcomes, day: date) -> None:
         self._release(event_day)
@@ -121,3 +120,12 @@ class OutcomeStore:
         gone = self._days.pop(event_day, None)
         if gone is not None:
             self._bytes -= gone.bytes
+
+
+def _since(made: _Outcomes, lag: int) -> _Outcomes:
+    """Return the outcomes from a lag on, in memory of their own."""
+    gone = made.bounds[lag]
+    if not gone:
+        return made
+    rest = made.frame.filter(pl.col(LAG) >= lag)  # a slice would hold on to the whole
+    return _Outcomes(rest, np.maximum(made.bounds - gone, 0), lag, int(rest.estimated_size()))

@@ -19,7 +19,7 @@ from generators.config import GeneratorConfig, HolidayProfile
 from generators.ecommerce import bnpl_dimensions, bnpl_labels, bnpl_tables
 from generators.ecommerce import default_model as model
 from generators.ecommerce.bnpl_drift import BNPLDrift, BNPLScenario
-from generators.ecommerce.bnpl_ids import account_text, customer_views, device_text, id_keys
+from generators.ecommerce.bnpl_ids import account_text, customer_numbers, customer_views, device_text, id_keys
 from generators.ecommerce.catalogue import BRAND_NAMES, CATEGORIES, SHARES, Catalogue
 from generators.ecommerce.customers import (
     AGE_SHARES,
@@ -254,7 +254,7 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
 
     def label_rows(self, table: str, known: pl.DataFrame, day: date) -> pl.DataFrame:
         """Return the columns of `installments` or `outcomes` for outcomes that become known on a day."""
-        return bnpl_labels.ROWS[table](known, day, self._keys)
+        return bnpl_labels.ROWS[table](known, day)
 
     def fold(self, table: str, rows: pl.LazyFrame, day: date) -> pl.LazyFrame:
         """Return the last known row of each purchase; of its instalments, how they stand on the day."""
@@ -278,6 +278,7 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
             batch,
             number=self._transactions(batch),
             customer=who.entity,
+            shown=customer_numbers(who.entity, self._keys),
             account=account.which,
             cents=_cents(self.catalogue)[product],
             first_cents=_first_cents(self.catalogue)[product],

@@ -11,15 +11,27 @@ from numpy.typing import NDArray
 from generators.identifiers import base32_digits, base32_views, base32_words, hex_quads, permute, row_text
 from generators.randomness import hash_key
 
+PREFIX = "txn_"
+
 
 def id_keys(seed: int, generator: str) -> dict[str, np.uint64]:
     """Return the keys that permute entity numbers before they are shown."""
     return {name: hash_key(seed, generator, name, "id") for name in ("customer", "device")}
 
 
+def customer_numbers(entity: NDArray[np.int64], keys: dict[str, np.uint64]) -> NDArray[np.uint64]:
+    """Return the numbers that (n,) customers show in their ids."""
+    return permute(entity, 45, keys["customer"])
+
+
+def number_views(numbers: NDArray[np.uint64]) -> NDArray[np.uint16]:
+    """Return (n, 8) Arrow views of customer ids from the numbers that they show."""
+    return base32_views("cu_", numbers)
+
+
 def customer_views(entity: NDArray[np.int64], keys: dict[str, np.uint64]) -> NDArray[np.uint16]:
     """Return (n, 8) Arrow views of customer ids."""
-    return base32_views("cu_", permute(entity, 45, keys["customer"]))
+    return number_views(customer_numbers(entity, keys))
 
 
 def device_text(number: NDArray[np.uint64], keys: dict[str, np.uint64]) -> pl.Series:
@@ -56,20 +68,20 @@ def transaction_ids(
         installments: (n,) numbers of the instalments; None: 0.
     """
     new_day = np.flatnonzero(np.append(True, days[1:] != days[:-1]))[: len(days)]
-    stamps = "".join(f"...txn_{day.item():%Y%m%d}_" for day in days[new_day].astype("datetime64[D]"))
-    rows = np.empty((len(days), 7), np.uint32)
-    rows[:, :4] = np.repeat(
-        np.frombuffer(stamps.encode(), np.uint32).reshape(-1, 4), np.diff(np.append(new_day, len(days))), axis=0
-    )
-    quads = hex_quads()
-    rows[:, 4] = quads[numbers >> 16]
-    rows[:, 5] = quads[numbers & 0xFFFF]
-    rows[:, 6] = _ending_words()[0]
+    stamps = "".join(f"...{PREFIX}{day.item():%Y%m%d}_" for day in days[new_day].astype("datetime64[D]"))
+    halves = np.frombuffer(stamps.encode(), np.uint64).reshape(-1, 2)
+    of_day = np.diff(np.append(new_day, len(days)))
+    rows = np.empty((len(days), 4), np.uint64)
+    rows[:, 0], rows[:, 1] = np.repeat(halves[:, 0], of_day), np.repeat(halves[:, 1], of_day)
+    words, quads = rows.view(np.uint32), hex_quads()
+    words[:, 4] = quads[numbers >> 16]
+    words[:, 5] = quads[numbers & 0xFFFF]
+    words[:, 6] = _ending_words()[0]
     if runs is not None:
-        rows = np.repeat(rows, runs, axis=0)
+        words = np.repeat(words, runs, axis=0)  # of 32 bytes each: numpy copies rows of a power of two fastest
     if installments is not None:
-        rows[:, 6] = _ending_words()[installments]
-    return row_text(rows, 3, 21), row_text(rows, 3, 24)
+        words[:, 6] = _ending_words()[installments]
+    return row_text(words, 3, 21, PREFIX), row_text(words, 3, 24, PREFIX)
 
 
 @lru_cache(maxsize=1)

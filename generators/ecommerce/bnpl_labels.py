@@ -15,10 +15,11 @@ from functools import lru_cache
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from generators.base import Batch
-from generators.ecommerce.bnpl_ids import customer_views, transaction_ids
+from generators.ecommerce.bnpl_ids import number_views, transaction_ids
 from generators.ecommerce.bnpl_tables import PAYMENT_STATUSES
 from generators.ecommerce.default_model import normal_cdf
 from generators.identifiers import inline_text
@@ -58,7 +59,7 @@ class Loans:
 
     Attributes:
         number: Numbers that name them within their day.
-        customer: Entity numbers of the customers.
+        customer: Numbers that the customers show in their ids.
         cents: Amounts.
         first_cents: What is paid at checkout.
         count: Instalments.
@@ -69,8 +70,8 @@ class Loans:
         autopay: Whether the account is debited on the due date.
     """
 
-    number: U64
-    customer: I64
+    number: U32
+    customer: U64
     cents: U32
     first_cents: U32
     count: U8
@@ -85,9 +86,14 @@ class Loans:
         """(n,) days from the purchase to the charge-off of those that miss an instalment."""
         return self.missed * np.uint16(EVERY_DAYS) + np.uint16(CHARGE_OFF_DAYS)
 
+    @property
+    def parts(self) -> tuple[U32, U32]:
+        """(n,) cents of each instalment after the first, and what the last one is due beyond them."""
+        return np.divmod(self.cents - self.first_cents, self.count - np.uint8(1))
+
     def advance(self, rows: I64, position: U8) -> U8:
         """Return (m,) days by which instalments are paid before they are due."""
-        bits = self.early[rows] >> (position.astype(np.uint64) * np.uint64(2))
+        bits = self.early.take(rows) >> (position.astype(np.uint64) * np.uint64(2))
         return (bits & np.uint64(EARLY_DAYS - 1)).astype(np.uint8)
 
 
@@ -96,6 +102,7 @@ def loans(
     *,
     number: U64,
     customer: I64,
+    shown: U64,
     account: U8,
     cents: U32,
     first_cents: U32,
@@ -109,6 +116,7 @@ def loans(
         batch: The slice; its streams ``late``, ``late_installment``, ``late_days`` and ``early_days`` are drawn from.
         number: (n,) numbers of the transactions.
         customer: (n,) entity numbers.
+        shown: (n,) numbers that the customers show in their ids.
         account: (n,) which of the customer's accounts pays, 0 or 1.
         cents: (n,) amounts.
         first_cents: (n,) first payments.
@@ -130,7 +138,16 @@ def loans(
     early[autopay] = 0
     delay = _delay_table()[lanes("late_days")]
     return Loans(
-        number, customer, cents, first_cents, installments, missed.astype(np.uint8), late, delay, early, autopay
+        number.astype(np.uint32),
+        shown,
+        cents,
+        first_cents,
+        installments,
+        missed.astype(np.uint8),
+        late,
+        delay,
+        early,
+        autopay,
     )
 
 
@@ -158,72 +175,81 @@ def _delay_table() -> U8:
 
 
 def installment_outcomes(given: Loans) -> pl.DataFrame:
-    """Return a row for each status that each instalment takes, by its lag: a loan's first rows stand together."""
-    first, later = _first_statuses(given), _later_statuses(given)
-    loan = np.concatenate([first[0], later[0]])
-    position = np.concatenate([first[1], later[1]])
+    """Return a row for each status that each instalment takes, by its lag: a loan's first rows stand together.
+
+    Those of the day of the purchase, more than half, are a chunk of their own: it is let go as a whole.
+    """
+    return pl.concat([_first_statuses(given), _later_statuses(given)])
+
+
+def _first_statuses(given: Loans) -> pl.DataFrame:
+    """Return the rows of the day of the purchase: the schedule, and the payment at checkout."""
+    rows = given.count + np.uint8(1)
+    position = _turns(rows)
+    ends = np.cumsum(rows, dtype=np.int64)
+    paid = ends - 1
+    position[paid] = 0
+    status = np.full(len(position), SCHEDULED, np.uint8)
+    status[paid] = ON_TIME
+    part, over = given.parts
+    cents = np.repeat(part, rows)
+    cents[paid - 1] += over
+    cents[paid] = cents[ends - rows] = given.first_cents
     return pl.DataFrame(
         {
-            "number": given.number.astype(np.uint32)[loan],
-            "customer": given.customer[loan],
-            "cents": _cents_due(given, loan, position),
+            "number": np.repeat(given.number, rows),
+            "customer": np.repeat(given.customer, rows),
+            "cents": cents,
             "position": position,
-            "status": np.concatenate([first[2], later[2]]),
-            "autopay": given.autopay[loan],
-            LAG: np.concatenate([first[3], later[3]]),
+            "status": status,
+            "autopay": np.repeat(given.autopay, rows),
+            LAG: np.zeros(len(position), np.uint16),
         }
     )
 
 
-def _first_statuses(given: Loans) -> tuple[I64, U8, U8, U16]:
-    """Return (loan, position, status, lag) of the day of the purchase: the schedule, and the payment at checkout."""
-    rows = given.count + np.uint8(1)
-    loan, turn = _numbered(rows)
-    paid = turn == given.count[loan]
-    turn[paid] = 0
-    return loan, turn, np.where(paid, ON_TIME, SCHEDULED).astype(np.uint8), np.zeros(len(loan), np.uint16)
-
-
-def _later_statuses(given: Loans) -> tuple[I64, U8, U8, U16]:
-    """Return (loan, position, status, lag) of what follows, in order of lag: paid, missed, charged off."""
-    loan, position = _numbered(given.count - np.uint8(1))
+def _later_statuses(given: Loans) -> pl.DataFrame:
+    """Return the rows of what follows, in order of lag: paid, missed, charged off."""
+    rows = given.count - np.uint8(1)
+    loan = np.repeat(np.arange(len(rows)), rows)
+    position = _turns(rows)
     position += np.uint8(1)
     due = position * np.uint16(EVERY_DAYS)
-    missed = np.repeat(given.missed, given.count - np.uint8(1))
-    is_late = np.repeat(given.late, given.count - np.uint8(1)) == position
-    is_unpaid = (missed > 0) & (position >= missed)
-    unpaid, late = np.flatnonzero(is_unpaid), np.flatnonzero(is_late)
+    missed = given.missed.take(loan)
+    unpaid = np.flatnonzero((missed > 0) & (position >= missed))
+    late = np.flatnonzero(given.late.take(loan) == position)
     lag = due - given.advance(loan, position)
     lag[late] = due[late] + given.delay[loan[late]]
     status = np.full(len(loan), ON_TIME, np.uint8)
     status[late] = LATE
     charged = given.charge_off[loan[unpaid]]
     lag[unpaid], status[unpaid] = charged, CHARGED_OFF
+    part, over = given.parts
+    cents = part.take(loan)
+    cents[np.cumsum(rows, dtype=np.int64) - 1] += over
     overdue = np.sort(np.concatenate([unpaid[due[unpaid] < charged], late]))
-    row = np.concatenate([np.arange(len(loan)), overdue])
     lag = np.concatenate([lag, due[overdue] + np.uint16(1)])
     status = np.concatenate([status, np.full(len(overdue), MISSED, np.uint8)])
     order = np.argsort(lag, kind="stable")
-    row = row[order]
-    return loan[row], position[row], status[order], lag[order]
+    row = np.concatenate([np.arange(len(loan)), overdue]).take(order)
+    loan = loan.take(row)
+    return pl.DataFrame(
+        {
+            "number": given.number.take(loan),
+            "customer": given.customer.take(loan),
+            "cents": cents.take(row),
+            "position": position.take(row),
+            "status": status.take(order),
+            "autopay": given.autopay.take(loan),
+            LAG: lag.take(order),
+        }
+    )
 
 
-def _numbered(counts: U8) -> tuple[I64, U8]:
-    """Return the owner of each of sum(counts) rows, and the row's number within its owner."""
-    ends = np.cumsum(counts, dtype=np.int64)
-    owner = np.repeat(np.arange(len(counts)), counts)
-    first = np.repeat((ends - counts).astype(np.uint32), counts)
-    return owner, (np.arange(len(owner), dtype=np.uint32) - first).astype(np.uint8)
-
-
-def _cents_due(given: Loans, loan: I64, position: U8) -> U32:
-    """Return (m,) cents due of instalments: the rest in equal parts, what is left over on the last."""
-    last = given.count - np.uint8(1)
-    part, over = np.divmod(given.cents - given.first_cents, last)
-    due = part[loan]
-    over = over[loan]
-    due += np.where(position == last[loan], over, np.uint32(0))
-    return np.where(position == 0, given.first_cents[loan], due)
+def _turns(counts: U8) -> U8:
+    """Return the number of each of sum(counts) rows within its owner."""
+    ends = np.cumsum(counts, dtype=np.uint32)
+    return (np.arange(counts.sum(dtype=np.int64), dtype=np.uint32) - np.repeat(ends - counts, counts)).astype(np.uint8)
 
 
 def loan_outcomes(given: Loans) -> pl.DataFrame:
@@ -237,7 +263,7 @@ def loan_outcomes(given: Loans) -> pl.DataFrame:
     paid = np.where(late, np.where(given.late == last, cured, np.maximum(paid, cured)), paid)
     return pl.DataFrame(
         {
-            "number": given.number.astype(np.uint32),
+            "number": given.number,
             "missed": given.missed,
             LAG: np.where(given.missed > 0, given.charge_off, paid).astype(np.uint16),
         }
@@ -253,43 +279,49 @@ OUTCOMES: dict[str, Callable[[Loans], pl.DataFrame]] = {
 # -- rows -----------------------------------------------------------------------------------------------------------
 
 
-def installment_rows(known: pl.DataFrame, day: date, keys: dict[str, np.uint64]) -> pl.DataFrame:
+def installment_rows(known: pl.DataFrame, day: date) -> pl.DataFrame:
     """Return the columns of `installments`."""
-    position, status = known["position"].to_numpy(), known["status"].to_numpy()
-    bought = known[EVENT_DAY].to_physical().to_numpy()
-    due = bought + position.astype(np.int32) * EVERY_DAYS
-    cents = known["cents"].to_numpy()
-    paid = (status == ON_TIME) | (status == LATE)
-    today = pl.lit(day)
-    overdue = ((status == LATE) | (status == CHARGED_OFF)) & (day.toordinal() - _EPOCH - due > FEE_AFTER_DAYS)
-    fee = np.where(overdue, np.minimum(FEE, cents // FEE_SHARE), 0)
+    position, status, cents = (known[name].to_numpy() for name in ("position", "status", "cents"))
     number, customer = known["number"].to_numpy(), known["customer"].to_numpy()
+    bought = known[EVENT_DAY].to_physical().to_numpy()
     # Rows of one loan stand together where there are several: ids are rendered once for each run of them.
     starts = np.flatnonzero(np.append(True, (number[1:] != number[:-1]) | (bought[1:] != bought[:-1])))[: len(number)]
     runs = np.diff(np.append(starts, len(number)))
-    transaction, installment = transaction_ids(bought[starts], number[starts], runs, position + np.uint8(1))
+    nth = position + np.uint8(1)
+    transaction, installment = transaction_ids(bought[starts], number[starts], runs, nth)
+    today = np.full(len(known), day.toordinal() - _EPOCH, np.int32)
+    due = bought + position * np.int32(EVERY_DAYS)
+    amount = cents / 100
+    paid = (status == ON_TIME) | (status == LATE)
+    ended = np.flatnonzero(status >= LATE)
+    overdue = ended[(today - due)[ended] > FEE_AFTER_DAYS]
+    fee = np.zeros(len(known))
+    fee[overdue] = np.minimum(FEE, cents[overdue] // FEE_SHARE) / 100
     return pl.DataFrame(
         {
             "installment_id": installment,
             "transaction_id": transaction,
-            "customer_id": inline_text(np.repeat(customer_views(customer[starts], keys), runs, axis=0)),
-            "installment_number": position + np.uint8(1),
-            "due_date": pl.Series(due).cast(pl.Date),
-            "amount_due": cents / 100,
+            "customer_id": inline_text(np.repeat(number_views(customer[starts]).view(np.complex128), runs)),
+            "installment_number": nth,
+            "due_date": _dates(due),
+            "amount_due": amount,
             "autopay": known["autopay"],
             "payment_status": status,
-            "amount_paid": np.where(paid, cents, 0) / 100,
-            "late_fee_amount": fee / 100,
-            "paid": paid,
+            "paid_date": _dates(today, paid),
+            "amount_paid": np.where(paid, amount, 0.0),
+            "late_fee_amount": fee,
+            "status_date": _dates(today),
         }
-    ).select(
-        pl.exclude("paid"),
-        pl.when("paid").then(today).alias("paid_date"),
-        today.alias("status_date"),
     )
 
 
-def loan_rows(known: pl.DataFrame, day: date, _keys: dict[str, np.uint64]) -> pl.DataFrame:
+def _dates(days: NDArray[np.int32], known: NDArray[np.bool_] | None = None) -> pl.Series:
+    """Return (n,) dates from days since 1970-01-01, null where they are not known; without copying."""
+    valid = None if known is None else pa.py_buffer(np.packbits(known, bitorder="little"))
+    return pl.Series(values=pa.Array.from_buffers(pa.date32(), len(days), [valid, pa.py_buffer(days)]))
+
+
+def loan_rows(known: pl.DataFrame, day: date) -> pl.DataFrame:
     """Return the columns of `outcomes`."""
     missed = pl.col("missed").cast(pl.UInt16)
     transaction, _ = transaction_ids(known[EVENT_DAY].to_physical().to_numpy(), known["number"].to_numpy())
@@ -303,7 +335,7 @@ def loan_rows(known: pl.DataFrame, day: date, _keys: dict[str, np.uint64]) -> pl
     )
 
 
-ROWS: dict[str, Callable[[pl.DataFrame, date, dict[str, np.uint64]], pl.DataFrame]] = {
+ROWS: dict[str, Callable[[pl.DataFrame, date], pl.DataFrame]] = {
     "installments": installment_rows,
     "outcomes": loan_rows,
 }
