@@ -202,7 +202,8 @@ class VolumeModel:
 
     def _multipliers_on(self, day: date) -> Mapping[str, float]:
         """Return event -> factor of the whole day; that of an event with hours follows from the course of the day."""
-        if not any(key in self._hourly for event in self.calendar.active(day) for key in event.keys):
+        active = self.calendar.active(day) if self._hourly else ()
+        if not any(key in self._hourly for event in active for key in event.keys):
             return self._daily
         levels = {name: self.intraday.level(day, self.timezone, hours) for name, hours in self._hourly.items()}
         return {**self._daily, **levels}
