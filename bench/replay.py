@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from generators.ecommerce.bnpl import BNPLConfig
+from generators.ecommerce.bnpl_config import BNPLConfig
 from simtom_pipelines.datasets import DatasetSpec
 from simtom_pipelines.lake import ParquetLake
 from simtom_pipelines.materialize import write_days

@@ -10,7 +10,7 @@ import pytest
 
 from generators import ConfigError, get_generator
 from generators.base import BaseGenerator
-from generators.ecommerce.bnpl import BNPLConfig
+from generators.ecommerce.bnpl_config import BNPLConfig
 from generators.groups import leaves
 from generators.sanitize import scan
 from tests.generators.ecommerce.bnpl_world import World

@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from generators.ecommerce.bnpl import BNPLConfig
+from generators.ecommerce.bnpl_config import BNPLConfig
 from simtom_pipelines.datasets import DatasetSpec
 from simtom_pipelines.lake import ParquetLake
 from simtom_pipelines.materialize import write_days

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from generators.ecommerce.bnpl import BNPLConfig
+from generators.ecommerce.bnpl_config import BNPLConfig
 from generators.randomness import stream
 from simtom_pipelines.datasets import DatasetSpec
 from simtom_pipelines.lake import ParquetLake
