@@ -145,11 +145,17 @@ class GeneratorConfig(StrictModel):
             *path, last = name.split(".")
             inner = values
             for place, part in enumerate(path, start=1):
-                inner = inner.setdefault(part, {})
+                inner = inner.setdefault(part, self._default_mapping(part) if place == 1 else {})
                 if not isinstance(inner, dict):
                     raise ConfigError(f"field {name!r}: {'.'.join(path[:place])!r} has no fields of its own")
             inner[last] = value
         return self.create(**values)
+
+    def _default_mapping(self, field: str) -> dict[str, Any]:
+        """Return a field's default where it is a mapping, so that one of its values can be set alone."""
+        known = type(self).model_fields.get(field)
+        default = None if known is None else known.get_default(call_default_factory=True)
+        return dict(default) if isinstance(default, dict) else {}
 
     def canonical(self) -> str:
         """Return the config as JSON with sorted keys, without the fields that equal their default."""

@@ -140,6 +140,8 @@ def _run_replay(request: Any, store: ParquetLake, sink: Any, paused: bool) -> No
         say(f"simtom: {error}")
         raise typer.Exit(FAILED) from None
     say(report.line())
+    if report.finished and not report.emitted and not report.resumed:
+        say("no stored row is inside the range and the times of day and passes the filters")
     if stop.is_set():
         raise typer.Exit(INTERRUPTED)
 

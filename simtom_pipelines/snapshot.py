@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from generators.base import BaseGenerator
-from generators.errors import SimtomError, UnknownNameError
+from generators.errors import SimtomError
 from generators.schema import TableSchema
 from simtom_pipelines.datasets import DatasetSpec, find_table, load_datasets
 from simtom_pipelines.lake import ParquetLake
@@ -80,7 +80,8 @@ def _spec(dataset: str | DatasetSpec, datasets: Mapping[str, DatasetSpec] | None
     if isinstance(dataset, DatasetSpec):
         return dataset
     if "/" in dataset:
-        raise UnknownNameError("dataset", dataset, [], "A snapshot joins all tables: name the dataset alone")
+        alone = dataset.partition("/")[0]
+        raise SnapshotError(f"dataset: {dataset!r} given; a snapshot joins all tables of a dataset: name {alone} alone")
     if datasets is None:
         path = load_settings().datasets
         datasets = load_datasets(path) if path.exists() else {}
@@ -117,17 +118,20 @@ def _range(store: ParquetLake, spec: DatasetSpec, day: date, start: date | None,
     if last < first:
         raise SnapshotError(f"end: {last} given; allowed: {first}, the start, to {day}")
     days = [first + timedelta(n) for n in range((last - first).days + 1)]
-    _complete(name, days, set(stored))
+    if gap := _gap(name, days, set(stored)):
+        raise SnapshotError(gap)
     return days
 
 
-def _complete(name: str, wanted: list[date], stored: set[date]) -> None:
+def _gap(name: str, wanted: list[date], stored: set[date]) -> str | None:
+    """Return what to say of a table whose partitions are not all there."""
     missing = [d for d in wanted if d not in stored]
-    if missing:
-        raise SnapshotError(
-            f"{name}: {len(missing)} partitions of {wanted[0]} to {wanted[-1]} are missing, the first is {missing[0]}; "
-            f"{_command(name, missing[0], missing[-1])}"
-        )
+    if not missing:
+        return None
+    return (
+        f"{name}: {len(missing)} partitions of {wanted[0]} to {wanted[-1]} are missing, the first is {missing[0]}; "
+        f"{_command(name, missing[0], missing[-1])}"
+    )
 
 
 def _command(name: str, first: date | None = None, last: date | None = None) -> str:
@@ -156,6 +160,9 @@ class _Snapshot:
         events, *others = self.spec.tables
         labels = [table for table in others if table.kind == "labels"]
         windows = {table.name: self._label_days(table) for table in labels}
+        gaps = [_gap(f"{self.spec.name}/{n}", d, set(self.lake.days(self.spec.name, n))) for n, d in windows.items()]
+        if missing := [gap for gap in gaps if gap]:
+            raise SnapshotError("; ".join(missing))
         self._check_footers(labels, windows)
         generator = self.spec.make()
         folded = {table.name: self._folded(generator, table, windows[table.name]) for table in labels}
@@ -180,10 +187,7 @@ class _Snapshot:
     def _label_days(self, table: TableSchema) -> list[date]:
         """Return the label partitions that can hold facts about the events and are known by the day."""
         last = min(self.day, self.days[-1] + timedelta(table.window))
-        wanted = [self.days[0] + timedelta(n) for n in range((last - self.days[0]).days + 1)]
-        name = f"{self.spec.name}/{table.name}"
-        _complete(name, wanted, set(self.lake.days(self.spec.name, table.name)))
-        return wanted
+        return [self.days[0] + timedelta(n) for n in range((last - self.days[0]).days + 1)]
 
     def _folded(self, generator: BaseGenerator[Any], table: TableSchema, days: list[date]) -> pl.LazyFrame:
         rows = self.lake.scan(self.spec.name, table.name, days[0], days[-1])

@@ -29,7 +29,7 @@ class BNPLConfig(GeneratorConfig):
     seasonal_multiplier: float = Field(
         default=1.2, ge=0, le=5, description="Factor of default probabilities from 15 November to 31 December."
     )
-    economic_stress: Share | dict[Annotated[str, Field(pattern=r"^\d{4}-\d{2}$")], Share] = Field(
+    economic_stress: Share | dict[Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")], Share] = Field(
         default=0.0, description="Stress in [0, 1]: one value, or month (YYYY-MM) -> value, 0 in months not named."
     )
     credit_risk_shift: float = Field(

@@ -111,6 +111,7 @@ class NatsCarrier:
         self._last_error = ""
         self._window = _Window("", 0)
         self._attempts = self._gaps = 0
+        self._refused = False
 
     def connect(self) -> None:
         """Connect and find the stream."""
@@ -119,8 +120,20 @@ class NatsCarrier:
         self._run(self._connect())
 
     def deliver(self, batch: Batch) -> None:
-        """Publish every record and wait for every acknowledgement."""
-        self._run(self._publish(batch.records()))
+        """Publish every record and wait for every acknowledgement.
+
+        After a refusal the first record goes alone: room that comes up while a window is refused would let later
+        records in before it.
+        """
+        records, done = batch.records(), 0
+        if self._refused:
+            self._run(self._publish(records[:1]))
+            self._refused, done = False, 1
+        try:
+            self._run(self._publish(records[done:]))
+        except Unavailable as error:
+            error.accepted += done
+            raise
 
     def disconnect(self) -> None:
         """Close the connection and the event loop."""
@@ -238,6 +251,7 @@ class NatsCarrier:
             raise self._partly(window, window.refused or f"no acknowledgement within {self._timeout:g} s")
 
     def _partly(self, window: _Window, text: str) -> Exception:
+        self._refused = window.refused is not None
         if window.final:
             return SinkError(f"NATS refuses a record for subject {self._subject!r}: {text}")
         if window.gap:
