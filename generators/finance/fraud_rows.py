@@ -53,7 +53,7 @@ FOREIGN_SHARE = ((0.07, 0.50), (0.0, 0.0), (0.06, 0.26), (0.0, 0.0), (0.0, 0.0),
 SHIFTED_FOREIGN = 0.20
 """Added to the foreign share of stolen credentials after the abrupt shift."""
 NEW_DEVICE = (0.42, 0.60, 0.60, 0.0, 0.0, 0.50)
-ADDRESS_FRAUD = ((0.12, 0.95), (0.20, 0.95), (0.05, 0.50), (0.0, 0.0), (0.0, 0.0), (0.2, 0.6))
+ADDRESS_FRAUD = ((0.23, 0.95), (0.20, 0.95), (0.05, 0.50), (0.0, 0.0), (0.0, 0.0), (0.2, 0.6))
 """Share of rows whose address check is a stranger's; the other thieves know the address or have changed it."""
 CVV_FRAUD = ((0.12, 0.95), (0.20, 0.95), (0.0, 0.0), (0.0, 0.0), (0.0, 0.0), (0.05, 0.3))
 IP_HOME = ((0.96, 0.43), (0.92, 0.42), (0.90, 0.40), (1.0, 1.0), (1.0, 1.0), (0.96, 0.80))
