@@ -78,7 +78,7 @@ class EpisodeShares(FieldGroup):
     )
     unknown_address: Each[Pair] = Field(
         default={
-            "cnp_stolen_credentials": (0.12, 0.95),
+            "cnp_stolen_credentials": (0.23, 0.95),
             "card_testing": (0.20, 0.95),
             "account_takeover": (0.05, 0.50),
             "application_fraud": (0.2, 0.6),

@@ -16,7 +16,9 @@ REGIME_DAYS, REGIME_JITTER = 90, 15
 """A regime lasts 60 to 120 days: borders stand every 90 days, moved by up to 15."""
 KIND_STRENGTH = 0.12
 """Standard deviation of the log of a kind's factor at drift 1."""
-FAVOURITE_COUNTRY = 0.5
+CATEGORY_STRENGTH = 1.6
+"""Standard deviation of the log of a category's factor at drift 1."""
+FAVOURITE_COUNTRY = 0.8
 """Share of foreign fraud that goes to the regime's favourite country at drift 1."""
 SHIFT_STRENGTH = 1.2
 
@@ -54,9 +56,8 @@ class Regimes:
 
     def category_tilts(self, day: int) -> F64:
         """Return (37,) factors of the categories that fraud buys in."""
-        tilt = self.drift * stream(self.seed, self.generator, "regime", self.number(day), "mcc").standard_normal(
-            mcc.SIZE
-        )
+        rng = stream(self.seed, self.generator, "regime", self.number(day), "mcc")
+        tilt = CATEGORY_STRENGTH * self.drift * rng.standard_normal(mcc.SIZE)
         if self.shifted(day):
             tilt += SHIFT_STRENGTH * stream(self.seed, self.generator, "shift", "mcc").standard_normal(mcc.SIZE)
         return np.asarray(np.exp(tilt))

@@ -222,7 +222,7 @@ def test_unknown_dataset_lists_the_known(bnpl: tuple[ParquetLake, DatasetSpec]) 
     lake, spec = bnpl
     with pytest.raises(UnknownNameError, match=r"unknown dataset 'other'; known: .*bnpl.*made"):
         as_of("other", DAY, lake=lake, datasets={"made": spec})
-    with pytest.raises(SnapshotError, match="'made/outcomes' given; .*name made alone"):
+    with pytest.raises(SnapshotError, match=r"'made/outcomes' given; .*name made alone"):
         as_of("made/outcomes", DAY, lake=lake, datasets={"made": spec})
 
 
