@@ -6,6 +6,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 SETUP := tools/setup.sh
+# Tests start hundreds of Python processes: each would compile every module anew where bytecode may not be written.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup setup-dev demo ui test test-long check format bench lock docs clean
 
@@ -25,7 +27,7 @@ ui: setup ## the Dagster UI on this project's own storage
 	@$(BIN)/simtom ui
 
 test: setup-dev ## the fast tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-long: setup-dev ## the slow tests: statistics, real daemons, a real browser
 	@$(BIN)/python -m pytest -m long --timeout 1800
