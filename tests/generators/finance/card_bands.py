@@ -1,6 +1,6 @@
 """What purchases by card must look like: figures with the bands they must lie in, for a year of rows.
 
-`violations` returns the figures outside. Fraud has its figures in `fraud_bands`.
+`outside` names those that do not. Answers of issuers and fraud have their figures in files of their own.
 """
 
 from __future__ import annotations
@@ -252,8 +252,3 @@ def outside(figures: Iterator[Figure]) -> list[str]:
         for name, value, low, high in figures
         if not low <= value <= high
     ]
-
-
-def violations(rows: pl.DataFrame, group: str) -> list[str]:
-    """Return the figures of a group that lie outside their bands."""
-    return outside(GROUPS[group](rows))

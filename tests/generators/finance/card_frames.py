@@ -34,7 +34,7 @@ def compact(frame: pl.DataFrame) -> pl.DataFrame:
         *(
             pl.col(name).str.slice(start, 8).cast(pl.Binary).bin.reinterpret(dtype=pl.UInt64, endianness="big")
             .alias(f"{name}_order")
-            for name, start in (("customer_id", 3), ("card_token", 4), ("card_id", 4))
+            for name, start in (("customer_id", 3), ("card_token", 4), ("card_id", 4), ("device_id", 4))
         ),
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The model that judges whether fraud can be learned, what it may look at, and how certain its figures are.
+"""The model that judges whether fraud can be learned, and what it may look at.
 
 Histogram gradient boosting with fixed settings: 120 iterations, learning rate 0.05, 8 leaves, at least 200 rows a leaf,
 no early stopping, no class weights; it learns on the first two thirds of the time and is judged on the last third.
@@ -92,12 +92,10 @@ class Verdict:
     Attributes:
         score: (n,) probabilities of fraud.
         label: (n,) whether it is fraud.
-        episode: (n,) episodes of fraud rows, whose rows are not independent; 0 elsewhere.
     """
 
     score: F64
     label: Labels
-    episode: NDArray[np.uint64]
 
     @property
     def auc(self) -> float:
@@ -122,30 +120,12 @@ class Verdict:
         some = np.r_[np.flatnonzero(self.label), np.flatnonzero(~self.label)[::10]]  # moves the intercept only
         return float(LogisticRegression(C=1e6).fit(odds[some, None], self.label[some]).coef_[0, 0])
 
-    def errors(self, draws: int = 100) -> dict[str, float]:
-        """Return the standard errors of the figures over draws of episodes with replacement."""
-        rng = np.random.Generator(np.random.PCG64(1))
-        rest = np.flatnonzero(~self.label)
-        hits = np.flatnonzero(self.label)
-        order = hits[np.argsort(self.episode[hits], kind="stable")]
-        _, first, size = np.unique(self.episode[order], return_index=True, return_counts=True)
-        found: dict[str, list[float]] = {"auc": [], "precision": [], "slope": []}
-        for _ in range(draws):
-            chosen = rng.integers(0, len(first), len(first))
-            rows = np.concatenate([order[first[c] : first[c] + size[c]] for c in chosen])
-            again = np.r_[rows, rest]
-            drawn = Verdict(self.score[again], self.label[again], self.episode[again])
-            for name, values in found.items():
-                values.append(getattr(drawn, name))
-        return {name: float(np.std(values)) for name, values in found.items()}
 
-
-def judged(x: F32, rows: pl.DataFrame, label: Labels | None = None) -> Verdict:
+def judged(x: F32, y: Labels) -> Verdict:
     """Learn on the first two thirds of rows in order of time and return the verdict on the last third."""
-    y = rows["is_fraud"].to_numpy() if label is None else label
     cut = 2 * len(y) // 3
     score = fitted(x[:cut], y[:cut]).predict_proba(x[cut:])[:, 1]
-    return Verdict(score, y[cut:], rows["fraud_episode_id"].fill_null(0).to_numpy()[cut:])
+    return Verdict(score, y[cut:])
 
 
 def single_column(column: NDArray[np.generic], y: Labels) -> float:
