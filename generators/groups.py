@@ -12,6 +12,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
+from generators.strict import StrictModel
+
 ValueT = TypeVar("ValueT")
 
 TOLERANCE = 1e-6
@@ -64,6 +66,13 @@ def _mix(value: dict[str, float], default: dict[str, float], of: str = "") -> di
     return {name: value.get(name, 0.0) for name in default}
 
 
+def shortest_first(value: tuple[int, int]) -> tuple[int, int]:
+    """Return a (shortest, longest) pair; ValueError where it is the other way round."""
+    if value[0] > value[1]:
+        raise ValueError(f"{value[0]} to {value[1]} given; allowed: the shortest first")
+    return value
+
+
 def text_keys(value: Any) -> Any:
     """Return a mapping with its whole numbers as text: what YAML reads in ``{51: 0.6}``."""
     if not isinstance(value, dict):
@@ -71,10 +80,10 @@ def text_keys(value: Any) -> Any:
     return {str(key) if isinstance(key, int) else key: text_keys(item) for key, item in value.items()}
 
 
-class FieldGroup(BaseModel):
+class FieldGroup(StrictModel):
     """Fields of a config that belong together; each has a default, and none but those declared is allowed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(validate_default=True)
 
     @field_validator("*", mode="before")
     @classmethod

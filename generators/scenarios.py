@@ -14,9 +14,10 @@ from typing import ClassVar, Generic, Self, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from generators.randomness import F64
+from generators.strict import StrictModel
 
 MAX_STRENGTH = 3.0
 
@@ -46,10 +47,8 @@ class Preset:
 DriftT = TypeVar("DriftT", bound="Drift")
 
 
-class Drift(BaseModel):
+class Drift(StrictModel):
     """One drift; a generator's own subclass narrows `preset` to the names of `presets`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     presets: ClassVar[Mapping[str, Preset]] = {}
 

@@ -47,7 +47,6 @@ class IfExistsOption(StrEnum):
     overwrite = "overwrite"
 
 
-Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Day as YYYY-MM-DD.")]
 Start = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day, YYYY-MM-DD.")]
 End = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last day, inclusive, YYYY-MM-DD.")]
 

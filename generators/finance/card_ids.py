@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from generators.finance.cardholders import ISSUE_OFFSET
-from generators.identifiers import BASE32, base32_views, dated_hex, inline_text, permute, row_text
+from generators.identifiers import base32_views, dated_hex, inline_text, permute, row_text
 from generators.randomness import hash64, hash_key
 
 I64 = NDArray[np.int64]
@@ -124,6 +124,3 @@ def _digit_views(digits: int) -> NDArray[np.uint16]:
 def postal_text(numbers: NDArray[np.uint16]) -> pl.Series:
     """Return three digits of (n,) numbers below 1,000."""
     return inline_text(_digit_views(3)[numbers])
-
-
-ALPHABET = BASE32.decode()

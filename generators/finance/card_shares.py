@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import Annotated, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from generators.finance import mcc
-from generators.groups import FieldGroup, Mix, Share, text_keys
+from generators.groups import FieldGroup, Mix, Share, shortest_first, text_keys
 
 Kilometres = Annotated[float, Field(ge=0.2, le=3_000, allow_inf_nan=False)]
+TripDays = Annotated[int, Field(ge=1, le=30)]
 Positive = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
 MOST_TRIPS = 7.0
 """Trips a year: more of them would not leave a window of 50 days to each."""
@@ -96,19 +97,12 @@ class TravelShares(FieldGroup):
     """How far customers go to pay."""
 
     trips_per_year: float = Field(default=2.5, ge=0, le=MOST_TRIPS, description="Trips of a customer in a year.")
-    trip_days: tuple[Annotated[int, Field(ge=1, le=30)], Annotated[int, Field(ge=1, le=30)]] = Field(
+    trip_days: Annotated[tuple[TripDays, TripDays], AfterValidator(shortest_first)] = Field(
         default=(2, 9), description="Shortest and longest trip in days."
     )
     abroad: Share = Field(default=0.32, description="Share of trips that go abroad.")
     trip_km: Kilometres = Field(default=490.0, description="Median distance from home on a trip in the country.")
     local_km: Kilometres = Field(default=5.5, description="Median distance from home to everyday terminals.")
-
-    @field_validator("trip_days")
-    @classmethod
-    def _in_order(cls, value: tuple[int, int]) -> tuple[int, int]:
-        if value[0] > value[1]:
-            raise ValueError(f"{value[0]} to {value[1]} given; allowed: the shortest first, from 1 to 30")
-        return value
 
 
 class EntryModes(FieldGroup):

@@ -170,11 +170,6 @@ class Compromises:
             cache[year] = Reissues.pack(found.card[again], found.report[again] + 1)
         return cache[year]
 
-    @property
-    def cluster_kinds(self) -> tuple[int, ...]:
-        """Kinds that come in clusters of cards."""
-        return (TESTING, SKIMMING)
-
 
 def middle_of(year: int) -> int:
     """Return the day on which the year's skimmers look where their victims live (days since 1970-01-01)."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
-from generators.groups import Each, FieldGroup, Mix, Share
+from generators.groups import Each, FieldGroup, Mix, Share, shortest_first
 from generators.randomness import F64
 
 FRAUD_TYPES = (
     "cnp_stolen_credentials", "card_testing", "account_takeover", "lost_stolen", "counterfeit_skimming",
     "application_fraud",
 )  # fmt: skip
+ChargebackDays = Annotated[int, Field(ge=1, le=15)]
 Days = Annotated[float, Field(ge=0.5, le=120, allow_inf_nan=False)]
 Pair = tuple[Share, Share]
 """Shares of careful and of careless thieves."""
@@ -146,7 +147,7 @@ class LabelShares(FieldGroup):
         default={"cardholder": 0.88, "merchant": 0.10, "issuer_model": 0.02},
         description="Source -> share of reports of approved fraud; declined rows are the issuer's model's; sum 1.",
     )
-    chargeback_days: tuple[Annotated[int, Field(ge=1, le=15)], Annotated[int, Field(ge=1, le=15)]] = Field(
+    chargeback_days: Annotated[tuple[ChargebackDays, ChargebackDays], AfterValidator(shortest_first)] = Field(
         default=(3, 15), description="Shortest and longest delay of a chargeback after the report."
     )
     write_off_below: float = Field(
@@ -156,10 +157,3 @@ class LabelShares(FieldGroup):
         description="USD below which reported rows may be written off instead of charged back.",
     )
     write_off: Share = Field(default=0.60, description="Share of those rows that are.")
-
-    @field_validator("chargeback_days")
-    @classmethod
-    def _in_order(cls, value: tuple[int, int]) -> tuple[int, int]:
-        if value[0] > value[1]:
-            raise ValueError(f"{value[0]} to {value[1]} given; allowed: the shortest first, from 1 to 15")
-        return value

@@ -141,11 +141,6 @@ class UseOfCare:
         mass = (self.people * self._bounded(cls, 1.0)).reshape(_SHAPE).sum(axis=(2, 3, 4))
         return np.asarray(mass / mass.sum())
 
-    def rows_by_payer(self, cls: int) -> F64:
-        """Return (5,) shares of a class's rows by payer."""
-        mass = (self.people * self._bounded(cls, 1.0)).reshape(_SHAPE).sum(axis=(0, 1, 2, 3))
-        return np.asarray(mass / mass.sum())
-
     def acceptance(self, cls: int, children: float = 1.0) -> tuple[NDArray[np.uint16], float]:
         """Return (thresholds of 16-bit draws by cell, mean share of draws accepted)."""
         cache: dict[tuple[int, float], tuple[NDArray[np.uint16], float]] = self.__dict__.setdefault("_accepted", {})

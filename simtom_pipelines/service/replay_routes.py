@@ -49,7 +49,9 @@ class FaultsBody(BaseModel):
     corrupt: Rate = Field(default=0.0, description="Cut off, or with a byte that is no text; still one line.")
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED, description="Equal seeds give equal faults.")
     delay: Text | None = Field(default=None, description="Longest delay of event time, as 1h; default: 10m.")
-    places: int = Field(default=8, ge=1, le=1_000, description="Most places that an out-of-order record moves.")
+    places: int = Field(
+        default=Faults.places, ge=1, le=1_000, description="Most places that an out-of-order record moves."
+    )
 
 
 class ReplayBody(BaseModel):

@@ -49,16 +49,20 @@ def payments(first: date, count: int, base: int, **fields: Any) -> pl.DataFrame:
     return pl.concat([compact(generator.generate(day)) for day in days(first, count)], rechunk=True)
 
 
-def overlays(generator: BaseGenerator[Any], first: date, count: int) -> pl.DataFrame:
-    """Return recurring payments, fraud and skimmed visits, with enum codes as their names."""
-    frames = [generator.overlay(day) for day in days(first, count)]
-    table = pl.concat([f for f in frames if f is not None])
+def spelt_out(generator: BaseGenerator[Any], rows: pl.DataFrame) -> pl.DataFrame:
+    """Return rows as a generator makes them with enum codes as their names, and times as instants."""
     enums = [
         pl.col(c.name).cast(pl.UInt8).cat.to(c.dtype)
         for c in generator.events
-        if isinstance(c.dtype, pl.Enum) and table.schema[c.name].is_integer()
+        if isinstance(c.dtype, pl.Enum) and rows.schema[c.name].is_integer()
     ]
-    return table.with_columns(enums).with_columns(pl.from_epoch("timestamp", "us"))
+    return rows.with_columns(*enums, pl.from_epoch("timestamp", "us"))
+
+
+def overlays(generator: BaseGenerator[Any], first: date, count: int) -> pl.DataFrame:
+    """Return recurring payments, fraud and skimmed visits."""
+    frames = [generator.overlay(day) for day in days(first, count)]
+    return spelt_out(generator, pl.concat([f for f in frames if f is not None]))
 
 
 # -- mutants ----------------------------------------------------------------------------------------------------

@@ -78,11 +78,11 @@ def history(rows: pl.DataFrame) -> dict[str, F32]:
     }
 
 
-def fitted(x: F32, y: Labels) -> HistGradientBoostingClassifier:
+def fitted(x: F32, y: Labels, leaf: int = 200, weight: F64 | None = None) -> HistGradientBoostingClassifier:
     model = HistGradientBoostingClassifier(
-        max_iter=120, learning_rate=0.05, max_leaf_nodes=8, min_samples_leaf=200, early_stopping=False, random_state=0
+        max_iter=120, learning_rate=0.05, max_leaf_nodes=8, min_samples_leaf=leaf, early_stopping=False, random_state=0
     )
-    return model.fit(x, y)
+    return model.fit(x, y, sample_weight=weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,10 +113,15 @@ class Verdict:
         return float(self.label[top].mean() / self.label.mean())
 
     @property
+    def odds(self) -> F64:
+        """(n,) log odds of the scores; of certain ones, those of nearly certain ones."""
+        score = self.score.clip(1e-7, 1 - 1e-7)
+        return np.asarray(np.log(score / (1 - score)))
+
+    @property
     def slope(self) -> float:
         """Slope of a logistic fit of the label on the log odds: 1 when probabilities are right."""
-        score = self.score.clip(1e-7, 1 - 1e-7)
-        odds = np.log(score / (1 - score))
+        odds = self.odds
         some = np.r_[np.flatnonzero(self.label), np.flatnonzero(~self.label)[::10]]  # moves the intercept only
         return float(LogisticRegression(C=1e6).fit(odds[some, None], self.label[some]).coef_[0, 0])
 

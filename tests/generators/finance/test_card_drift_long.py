@@ -18,15 +18,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from generators import get_generator
 from generators.finance.regimes import Regimes
 from tests.generators.ecommerce.statistics import shares
 from tests.generators.finance import card_oracle as table
-from tests.generators.finance.card_frames import compact, days, payments
-from tests.generators.finance.card_judge import CODES, F32, NUMBERS, features
+from tests.generators.finance.card_frames import compact, days, payments, spelt_out
+from tests.generators.finance.card_judge import CODES, F32, NUMBERS, features, fitted
 from tests.generators.finance.card_rules import text
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
@@ -41,13 +40,8 @@ def stolen(first: date, count: int, base: int = BASE, **fields: Any) -> pl.DataF
     generator: Any = get_generator("credit_cards", base_daily_volume=base, **STILL, **fields)
     sales = [(day, generator.fraud_rows.sales(day)) for day in days(first, count)]
     rows = pl.concat([generator.renderer.frame(sale, day, with_time=True) for day, sale in sales if len(sale)])
-    enums = [
-        pl.col(c.name).cast(pl.UInt8).cat.to(c.dtype)
-        for c in generator.events
-        if isinstance(c.dtype, pl.Enum) and rows.schema[c.name].is_integer()
-    ]
-    instant = pl.from_epoch("timestamp", "us").dt.replace_time_zone("UTC").dt.convert_time_zone("America/New_York")
-    rows = rows.with_columns(enums).with_columns(instant, pl.col("fraud_episode_id").hash(0))
+    local = pl.col("timestamp").dt.replace_time_zone("UTC").dt.convert_time_zone("America/New_York")
+    rows = spelt_out(generator, rows).with_columns(local, pl.col("fraud_episode_id").hash(0))
     rows = rows.filter(~text("fraud_type").is_in(list(table.CLUSTERS)))
     return rows.select("timestamp", "fraud_type", "fraud_episode_id", *CODES, *NUMBERS)
 
@@ -76,15 +70,7 @@ def ageing(genuine: F32, drift: float | None) -> Ageing:
     for x, part in zip(rows, learn, strict=True):
         x_all = np.concatenate([genuine[own], x[part]])
         y_all = np.arange(len(x_all)) >= own.sum()
-        model = HistGradientBoostingClassifier(
-            max_iter=120,
-            learning_rate=0.05,
-            max_leaf_nodes=8,
-            min_samples_leaf=100,
-            early_stopping=False,
-            random_state=0,
-        )
-        models.append(model.fit(x_all, y_all, sample_weight=weights(own.sum(), own.mean(), part.sum())))
+        models.append(fitted(x_all, y_all, leaf=100, weight=weights(own.sum(), own.mean(), part.sum())))
     auc, precision = np.zeros((2, 2)), np.zeros((2, 2))
     for m, model in enumerate(models):
         honest = model.predict_proba(genuine[~own])[:, 1]

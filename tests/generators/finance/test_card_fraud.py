@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from generators import get_generator
-from generators.base import BaseGenerator
 from generators.finance import fraud
+from tests.generators.finance.card_frames import overlays
 
 MIX = {
     "cnp_stolen_credentials": 0.52, "card_testing": 0.14, "account_takeover": 0.10, "lost_stolen": 0.14,
@@ -21,18 +21,6 @@ CLUSTERS = ("card_testing", "counterfeit_skimming")
 ROWS = {"cnp_stolen_credentials": 4, "card_testing": 9, "account_takeover": 3, "lost_stolen": 6,
         "counterfeit_skimming": 5, "application_fraud": 10}  # fmt: skip
 FIRST, DAYS, BASE = date(2024, 1, 1), 91, 100_000
-
-
-def overlays(generator: BaseGenerator, first: date, days: int) -> pl.DataFrame:  # type: ignore[type-arg]
-    """Return recurring payments, fraud and skimmed visits, with enum codes as their names."""
-    frames = [generator.overlay(first + timedelta(n)) for n in range(days)]
-    table = pl.concat([f for f in frames if f is not None])
-    enums = [
-        pl.col(c.name).cast(pl.UInt8).cat.to(c.dtype)
-        for c in generator.events
-        if isinstance(c.dtype, pl.Enum) and table.schema[c.name].is_integer()
-    ]
-    return table.with_columns(enums).with_columns(pl.from_epoch("timestamp", "us"))
 
 
 @pytest.fixture(scope="module")
