@@ -13,7 +13,6 @@ from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 STORE_BYTES = 256 * 2**20
 """Outcomes that a store holds at most."""
@@ -33,7 +32,7 @@ class _Outcomes:
     """
 
     frame: pl.DataFrame
-    bounds: NDArray[np.int64]
+    bounds: list[int]
     floor: int
     bytes: int
 
@@ -65,7 +64,7 @@ class OutcomeStore:
         for lag in range(min(self._window, (day - first).days), -1, -1):
             event_day = day - timedelta(lag)
             outcomes = self._outcomes(event_day, lag, day)
-            low, high = outcomes.bounds[lag : lag + 2]
+            low, high = outcomes.bounds[lag], outcomes.bounds[lag + 1]
             if low < high:
                 pieces.append(outcomes.frame.slice(low, high - low))
                 days.append(event_day)
@@ -104,7 +103,7 @@ class OutcomeStore:
         if not frame[LAG].is_sorted():
             frame = frame.sort(LAG, maintain_order=True)
         bounds = np.searchsorted(frame[LAG].to_numpy(), np.arange(self._window + 2))
-        return _Outcomes(frame, bounds, 0, int(frame.estimated_size()))
+        return _Outcomes(frame, bounds.tolist(), 0, int(frame.estimated_size()))
 
     def _keep(self, event_day: date, made: _Outcomes, day: date) -> None:
         self._release(event_day)
@@ -127,5 +126,5 @@ def _since(made: _Outcomes, lag: int) -> _Outcomes:
     gone = made.bounds[lag]
     if not gone:
         return made
-    rest = made.frame.filter(pl.col(LAG) >= lag)  # a slice would hold on to the whole
-    return _Outcomes(rest, np.maximum(made.bounds - gone, 0), lag, int(rest.estimated_size()))
+    rest = made.frame.clear().extend(made.frame.slice(gone))  # a slice would hold on to the whole
+    return _Outcomes(rest, [max(bound - gone, 0) for bound in made.bounds], lag, int(rest.estimated_size()))

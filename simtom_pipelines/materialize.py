@@ -10,15 +10,19 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+import polars as pl
+
 from generators import fingerprint
-from generators.base import BaseGenerator, check_day
+from generators.base import SLICE_ROWS, BaseGenerator, check_day
 from generators.schema import TableSchema
 from simtom_pipelines.datasets import DatasetSpec, find_table
 from simtom_pipelines.lake import IfExists, LakeError, ParquetLake, Partition, Stamp, TableRef, statistics
 from simtom_pipelines.partition_stats import PartitionStats
 
-AHEAD = 2
-"""Frames that are generated ahead of the writer: a small day is one, a large one a frame a slice."""
+AHEAD = 2 * SLICE_ROWS
+"""Rows that are generated ahead of the writer, at most one frame more."""
+FEWEST = SLICE_ROWS // 4
+"""Rows that anything in the queue counts for at least, so that many small days do not pile up."""
 
 
 _watchers: list[Callable[[Partition], None]] = []
@@ -110,6 +114,30 @@ class _Opened:
 _DAY_ENDS = object()
 
 
+class _Ahead(queue.Queue[Any]):
+    """A queue that is full by rows: it holds a few small days, or two slices of a large one."""
+
+    def __init__(self) -> None:
+        super().__init__(AHEAD)
+        self._rows = 0
+
+    def _qsize(self) -> int:
+        return self._rows
+
+    def _put(self, item: Any) -> None:
+        self._rows += _counts_for(item)
+        super()._put(item)
+
+    def _get(self) -> Any:
+        item = super()._get()
+        self._rows -= _counts_for(item)
+        return item
+
+
+def _counts_for(item: Any) -> int:
+    return max(FEWEST, item.height) if isinstance(item, pl.DataFrame) else FEWEST
+
+
 class _Pipeline:
     """Generates days frame by frame and hands the frames to a writer thread, a few ahead."""
 
@@ -117,7 +145,7 @@ class _Pipeline:
         self, lake: ParquetLake, ref: TableRef, generator: BaseGenerator[Any], if_exists: IfExists, start: date
     ) -> None:
         self.lake, self.ref, self.generator, self.if_exists, self.start = lake, ref, generator, if_exists, start
-        self.jobs: queue.Queue[Any] = queue.Queue(AHEAD)
+        self.jobs = _Ahead()
         self.done: queue.Queue[Partition | BaseException | None] = queue.Queue()
         self.stop = threading.Event()
         self.failed = threading.Event()

@@ -129,7 +129,7 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
             **self._ids(batch, who, device, account, product),
             **self._customer_columns(who),
             **self._product_columns(product),
-            **self._device_columns(device),
+            **self._device_columns(who, device),
             **self._behaviour(batch, who, device, account, product),
             "payment_provider": account.provider,
             "payment_credit_limit": look_up(np.array(self._limits(batch), np.uint16), account.limit),
@@ -237,7 +237,9 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
 
     def _customer_columns(self, who: Customers) -> dict[str, Any]:
         state = (
-            pl.Series(who.state) if self.config.country == "US" else pl.Series([None] * len(who.state), dtype=pl.UInt8)
+            pl.Series(self.customers.states(who))
+            if self.config.country == "US"
+            else pl.repeat(None, len(who.entity), dtype=pl.UInt8, eager=True)
         )
         return {
             "customer_age_bracket": who.age,
@@ -249,12 +251,12 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
             "customer_state": state,
         }
 
-    @staticmethod
-    def _device_columns(device: Devices) -> dict[str, Any]:
+    def _device_columns(self, who: Customers, device: Devices) -> dict[str, Any]:
         types, systems = pair_codes()
+        pair = self.customers.device_pairs(device.number, who)
         return {
-            "device_type": look_up(types, device.pair),
-            "device_os": look_up(systems, device.pair),
+            "device_type": look_up(types, pair),
+            "device_os": look_up(systems, pair),
             "device_is_trusted": device.age > TRUSTED_AFTER_DAYS,
         }
 

@@ -139,16 +139,16 @@ class Customers:
     age: U8
     entry: U8
     """Age bracket at sign-up."""
-    state: U8
+    home: NDArray[np.uint16]
+    """Draws of the state at sign-up, for `CustomerBase.states`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Devices:
-    """(n,) devices in use: number, age in days since first seen, index into `DEVICE_PAIRS`."""
+    """(n,) devices in use: number, age in days since first seen."""
 
     number: NDArray[np.uint64]
     age: I32
-    pair: U8
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,9 +216,6 @@ class CustomerBase:
         if segment is not None:
             verification[segment] = UNVERIFIED
         verification -= (who.age >= VERIFICATION_STEP_DAYS) & (verification == UNVERIFIED)
-        address = graded(address_score, ADDRESS_SHARES)
-        state = look_up(_state_table(), s)
-        self._move(who, address, state)
         return Customers(
             entity=who.entity,
             tenure=who.age,
@@ -227,10 +224,10 @@ class CustomerBase:
             income=graded(income_score, INCOME_SHARES),
             income_score=income_score,
             verification=verification,
-            address=address,
+            address=graded(address_score, ADDRESS_SHARES),
             age=look_up(_age_codes(), entry + who.age),
             entry=look_up(_age_codes(), entry),
-            state=state,
+            home=s,
         )
 
     def in_segment(self, entities: I64) -> NDArray[np.bool_]:
@@ -243,24 +240,26 @@ class CustomerBase:
         others = self.pool.draw(len(slots), rng)
         return np.where(self.in_segment(self.pool.occupants(others, day_number(day)).entity), others, slots)
 
-    def _move(self, who: Occupants, address: U8, state: U8) -> None:
-        """Replace the state of those who moved by their age in the pool."""
-        limit = look_up((np.array(YEARLY_MOVES) * LANES).astype(np.uint16), address)
-        for block in range(0, int(who.age.max(initial=0)) // 365 + 1, 4):
+    def states(self, who: Customers) -> U8:
+        """Return the states in which (n,) customers live: that of their sign-up, or of their last move since."""
+        state = look_up(_state_table(), who.home)
+        limit = look_up((np.array(YEARLY_MOVES) * LANES).astype(np.uint16), who.address)
+        for block in range(0, int(who.tenure.max(initial=0)) // 365 + 1, 4):
             entity, bound, rows = who.entity, limit, None
             if block:
-                rows = np.flatnonzero(who.age >= block * 365)
+                rows = np.flatnonzero(who.tenure >= block * 365)
                 entity, bound = entity[rows], limit[rows]
             draws = self.pool.lanes(f"moves {block}", entity)
             for year in range(4):
                 movers = np.flatnonzero(draws[year] < bound)
                 moved = movers if rows is None else rows[movers]
-                moved = moved[who.age[moved] >= (block + year) * 365]
+                moved = moved[who.tenure[moved] >= (block + year) * 365]
                 if len(moved):
                     day_lane, state_lane, _, _ = self.pool.lanes(f"move {block + year}", who.entity[moved])
                     on_day = (block + year) * 365 + (day_lane.astype(np.int32) * 365 >> 16)
-                    done = on_day <= who.age[moved]
+                    done = on_day <= who.tenure[moved]
                     state[moved[done]] = _state_table()[state_lane[done]]
+        return state
 
     def moves(self, entities: I64, ages: I32) -> tuple[I64, I32]:
         """Return (row, age in days) of every move of (n,) customers up to their ages, in order of row and age."""
@@ -301,7 +300,7 @@ class CustomerBase:
             chosen = np.where(draws[several] < int(PRIMARY_SHARE * LANES), newest, (newest + 1 + further) % slots)
             number[several] = np.choose(chosen, [n for n, _ in held])
             age[several] = np.choose(chosen, ages)
-        return Devices(number, age, self.device_pairs(number, who))
+        return Devices(number, age)
 
     def device_slots(self, entity: I64) -> U8:
         """Return (n,) numbers of devices that customers use at a time: 1, 2 or 3."""
