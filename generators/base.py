@@ -365,7 +365,7 @@ class BaseGenerator(ABC, Generic[ConfigT]):
         first = max(FIRST_DAY, start) if start is not None else FIRST_DAY
         known = stores[table].known_on(day, first)
         for offset in range(0, max(1, known.height), SLICE_ROWS):
-            yield self._coded(self.label_rows(table, known.slice(offset, SLICE_ROWS), day), schema)
+            yield self._typed(self.label_rows(table, known.slice(offset, SLICE_ROWS), day), schema)
 
     def masses(self, day: date) -> NDArray[np.float64]:
         """Return (processes,) mean numbers of rows that `draw` makes of each process on a day.
@@ -420,30 +420,30 @@ class BaseGenerator(ABC, Generic[ConfigT]):
         frame.insert_column(0, pl.Series("timestamp", batch.timestamp))
         return self._typed(frame)
 
-    def _typed(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Return the drawn columns in the schema's order and dtypes; codes of enum columns become categories."""
-        signature = (tuple(frame.columns), tuple(frame.dtypes))
+    def _typed(self, frame: pl.DataFrame, schema: TableSchema | None = None) -> pl.DataFrame:
+        """Return drawn or derived columns in the schema's order and dtypes; codes of enum columns become categories.
+
+        Args:
+            frame: Rows of a table.
+            schema: The table; None: the events, of which the columns that the base adds are still missing.
+        """
+        schema = schema or self.events
+        signature = (schema.name, tuple(frame.columns), tuple(frame.dtypes))
         known: dict[Any, list[pl.Expr]] = self.__dict__.setdefault("_casts", {})
         if signature not in known:
-            known[signature] = self._casts_from(frame.schema)
-        return frame.select(known[signature])
+            known[signature] = self._casts_from(frame.schema, schema)
+        try:
+            return frame.select(known[signature])
+        except pl.exceptions.PolarsError as error:
+            raise DataError(f"generator {self.name!r}, table {schema.name!r}: {error}") from error
 
-    def _coded(self, frame: pl.DataFrame, schema: TableSchema) -> pl.DataFrame:
-        """Return the frame with a table's columns in order; codes of enum columns become categories."""
-        wanted = schema.polars_schema(self.config.timezone)
-        codes = [
-            pl.col(name).cast(pl.UInt8).cat.to(dtype)
-            for name, dtype in wanted.items()
-            if isinstance(dtype, pl.Enum) and name in frame.schema and frame.schema[name].is_integer()
-        ]
-        return schema.conform(frame.with_columns(codes), self.config.timezone)
-
-    def _casts_from(self, given: pl.Schema) -> list[pl.Expr]:
-        wanted = self._drawn_schema
+    def _casts_from(self, given: pl.Schema, schema: TableSchema) -> list[pl.Expr]:
+        wanted = self._drawn_schema if schema is self.events else schema.polars_schema(self.config.timezone)
+        where = f"generator {self.name!r}, table {schema.name!r}"
         if missing := [name for name in wanted if name not in given]:
-            raise DataError(f"generator {self.name!r}: columns {missing} are missing")
+            raise DataError(f"{where}: columns {missing} are missing")
         if extra := [name for name in given if name not in wanted]:
-            raise DataError(f"generator {self.name!r}: columns {extra} are not declared; declared: {wanted.names()}")
+            raise DataError(f"{where}: columns {extra} are not declared; declared: {wanted.names()}")
         casts = []
         for name, dtype in wanted.items():
             column = pl.col(name)

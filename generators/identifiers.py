@@ -6,6 +6,7 @@ inside a power of two without collisions, and the renderers write the characters
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -129,21 +130,31 @@ def row_text(rows: NDArray[np.uint32], start: int, length: int, head: str | None
         length: Bytes of each text, more than `INLINE_BYTES`.
         head: First four characters, where all rows share them; None: they are read from the rows.
     """
+    (text,) = row_texts(rows, start, (length,), head)
+    return text
+
+
+def row_texts(
+    rows: NDArray[np.uint32], start: int, lengths: Sequence[int], head: str | None = None
+) -> Iterator[pl.Series]:
+    """Yield a `row_text` for each of several lengths: texts that begin alike."""
     count, width = len(rows), rows.shape[1] * 4
     # A view is four words: length, the first four characters, the buffer's number and the offset in it.
     views = np.empty((count, 4), np.uint32)
     halves = views.view(np.uint64)
     if head is None:
         first, shift = divmod(start, 4)
-        views[:, 0] = length
         views[:, 1] = rows[:, first] >> np.uint32(8 * shift)
         if shift:
             views[:, 1] |= rows[:, first + 1] << np.uint32(32 - 8 * shift)
     else:
-        halves[:, 0] = np.frombuffer(length.to_bytes(4, "little") + head.encode(), np.uint64)[0]
+        views[:, 1] = np.frombuffer(head.encode(), np.uint32)[0]
     halves[:, 1] = np.arange(start << 32, (start + count * width) << 32, width << 32, dtype=np.uint64)
-    array = pa.Array.from_buffers(pa.string_view(), count, [None, pa.py_buffer(views), pa.py_buffer(rows)])
-    return pl.Series(values=pl.from_arrow(array))
+    for number, length in enumerate(lengths):
+        own = views.copy() if number else views
+        own[:, 0] = length
+        array = pa.Array.from_buffers(pa.string_view(), count, [None, pa.py_buffer(own), pa.py_buffer(rows)])
+        yield pl.Series(values=pl.from_arrow(array))
 
 
 def dated_hex(prefix: str, stamp: str, numbers: U64) -> pl.Series:

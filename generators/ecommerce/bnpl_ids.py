@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
 from functools import lru_cache
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from generators.identifiers import base32_digits, base32_views, base32_words, hex_quads, permute, row_text
-from generators.randomness import hash_key
+from generators.identifiers import base32_digits, base32_views, base32_words, hex_quads, permute, row_text, row_texts
+from generators.randomness import hash_key, look_up
 
 PREFIX = "txn_"
 
@@ -68,20 +69,29 @@ def transaction_ids(
         installments: (n,) numbers of the instalments; None: 0.
     """
     new_day = np.flatnonzero(np.append(True, days[1:] != days[:-1]))[: len(days)]
-    stamps = "".join(f"...{PREFIX}{day.item():%Y%m%d}_" for day in days[new_day].astype("datetime64[D]"))
-    halves = np.frombuffer(stamps.encode(), np.uint64).reshape(-1, 2)
+    halves = np.frombuffer(b"".join(map(_stamp, days[new_day].tolist())), np.uint64).reshape(-1, 2)
     of_day = np.diff(np.append(new_day, len(days)))
     rows = np.empty((len(days), 4), np.uint64)
     rows[:, 0], rows[:, 1] = np.repeat(halves[:, 0], of_day), np.repeat(halves[:, 1], of_day)
     words, quads = rows.view(np.uint32), hex_quads()
-    words[:, 4] = quads[numbers >> 16]
-    words[:, 5] = quads[numbers & 0xFFFF]
+    words[:, 4] = look_up(quads, numbers >> 16)
+    words[:, 5] = look_up(quads, numbers & 0xFFFF)
     words[:, 6] = _ending_words()[0]
     if runs is not None:
         words = np.repeat(words, runs, axis=0)  # of 32 bytes each: numpy copies rows of a power of two fastest
     if installments is not None:
-        words[:, 6] = _ending_words()[installments]
-    return row_text(words, 3, 21, PREFIX), row_text(words, 3, 24, PREFIX)
+        words[:, 6] = look_up(_ending_words(), installments)
+    transaction, installment = row_texts(words, 3, (21, 24), PREFIX)
+    return transaction, installment
+
+
+@lru_cache(maxsize=1_024)
+def _stamp(day: int) -> bytes:
+    """Return what the ids of a day begin with, after three bytes of padding; days since 1970-01-01."""
+    return f"...{PREFIX}{date.fromordinal(_EPOCH + day):%Y%m%d}_".encode()
+
+
+_EPOCH = date(1970, 1, 1).toordinal()
 
 
 @lru_cache(maxsize=1)
