@@ -60,8 +60,8 @@ class Batch:
         day: Civil day of the partition, in the dataset's time zone.
         number: Number of the slice in the day, from 0.
         first: Number of the slice's first row among the day's drawn rows.
-        timestamp: (n,) UTC microseconds, ascending.
-        process: (n,) index of each row's arrival process.
+        n: Number of rows.
+        plan: The day's plan.
         seed: The config's seed.
         generator: The generator's name.
     """
@@ -69,15 +69,21 @@ class Batch:
     day: date
     number: int
     first: int
-    timestamp: NDArray[np.int64]
-    process: NDArray[np.uint8]
+    n: int
+    plan: DayPlan
     seed: int
     generator: str
 
-    @property
-    def n(self) -> int:
-        """Number of rows."""
-        return len(self.timestamp)
+    @cached_property
+    def timestamp(self) -> NDArray[np.int64]:
+        """(n,) UTC microseconds, ascending."""
+        plan = self.plan
+        return plan.arrivals.instants(self.n, self.number, len(plan.sizes), self.rng("timestamp"), total=plan.rows)
+
+    @cached_property
+    def process(self) -> NDArray[np.uint8]:
+        """(n,) index of each row's arrival process."""
+        return self.plan.arrivals.processes(self.timestamp, self.rng("process"))
 
     @property
     def day_number(self) -> int:
@@ -389,12 +395,9 @@ class BaseGenerator(ABC, Generic[ConfigT]):
         return DayPlan(day, arrivals.slice_sizes(n, pieces), arrivals)
 
     def batch(self, plan: DayPlan, number: int) -> Batch:
-        """Return the instants and processes of one slice."""
-        config, day = self.config, plan.day
-        rng = stream(config.seed, self.name, day, number, "timestamp")
-        instants = plan.arrivals.instants(int(plan.sizes[number]), number, len(plan.sizes), rng, total=plan.rows)
-        process = plan.arrivals.processes(instants, stream(config.seed, self.name, day, number, "process"))
-        return Batch(day, number, int(plan.sizes[:number].sum()), instants, process, config.seed, self.name)
+        """Return one slice of a day; its instants and processes are made when they are asked for."""
+        first, n = int(plan.sizes[:number].sum()), int(plan.sizes[number])
+        return Batch(plan.day, number, first, n, plan, self.config.seed, self.name)
 
     # -- assembly -------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,8 @@ from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
 
 STORE_BYTES = 256 * 2**20
 """Outcomes that a store holds at most."""
@@ -73,7 +75,7 @@ class OutcomeStore:
         if not pieces:
             return self._outcomes(day, 0, day).frame.clear().with_columns(pl.lit(None, pl.Date).alias(EVENT_DAY))
         since = np.repeat(np.array(days, "datetime64[D]").view(np.int64).astype(np.int32), sizes)
-        return pl.concat(pieces, rechunk=True).hstack([pl.Series(EVENT_DAY, since).cast(pl.Date)])
+        return pl.concat(pieces, rechunk=True).hstack([dates(since).alias(EVENT_DAY)])
 
     def _outcomes(self, event_day: date, lag: int, day: date) -> _Outcomes:
         """Return the outcomes of an event day from a lag on, kept where there is room."""
@@ -128,3 +130,9 @@ def _since(made: _Outcomes, lag: int) -> _Outcomes:
         return made
     rest = made.frame.clear().extend(made.frame.slice(gone))  # a slice would hold on to the whole
     return _Outcomes(rest, [max(bound - gone, 0) for bound in made.bounds], lag, int(rest.estimated_size()))
+
+
+def dates(days: NDArray[np.int32], known: NDArray[np.bool_] | None = None) -> pl.Series:
+    """Return (n,) dates from days since 1970-01-01, null where they are not known; without copying."""
+    valid = None if known is None else pa.py_buffer(np.packbits(known, bitorder="little"))
+    return pl.Series(values=pa.Array.from_buffers(pa.date32(), len(days), [valid, pa.py_buffer(days)]))

@@ -84,7 +84,7 @@ class PartitionStats:
             values = frame.get_column(column.name)
             self._within(column, values.min(), values.max())
         for key, parts in self._keys.items():
-            hashed = frame[key[0]].hash() if len(key) == 1 else frame.select(key).hash_rows()
+            hashed = frame[key[0]].hash() if len(key) == 1 else pl.DataFrame([frame[name] for name in key]).hash_rows()
             parts.append(hashed.to_numpy(writable=True))
         if self.timezone is not None and "timestamp" in frame.columns:
             self._times(frame["timestamp"])

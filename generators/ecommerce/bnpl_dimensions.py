@@ -102,7 +102,9 @@ def customers(base: CustomerBase, _shop: Catalogue, country: str, start: date, t
         ).astype(np.int32)
         row, age, since, until = alive.versions(row, age)
         who = base.attributes(alive.occupants(row, age))
-        state = pl.Series(base.states(who)) if country == "US" else pl.repeat(None, len(row), dtype=pl.UInt8, eager=True)
+        state = (
+            pl.Series(base.states(who)) if country == "US" else pl.repeat(None, len(row), dtype=pl.UInt8, eager=True)
+        )
         yield _frame(
             bnpl_tables.CUSTOMERS,
             {

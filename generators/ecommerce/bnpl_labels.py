@@ -15,7 +15,6 @@ from functools import lru_cache
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from generators.base import Batch
@@ -23,7 +22,7 @@ from generators.ecommerce.bnpl_ids import number_views, transaction_ids
 from generators.ecommerce.bnpl_tables import PAYMENT_STATUSES
 from generators.ecommerce.default_model import normal_cdf
 from generators.identifiers import inline_text
-from generators.labels import EVENT_DAY, LAG
+from generators.labels import EVENT_DAY, LAG, dates
 from generators.randomness import F64, LANES, hash64, hash_key
 
 I64 = NDArray[np.int64]
@@ -303,22 +302,16 @@ def installment_rows(known: pl.DataFrame, day: date) -> pl.DataFrame:
             "transaction_id": transaction,
             "customer_id": inline_text(np.repeat(number_views(customer[starts]).view(np.complex128), runs)),
             "installment_number": nth,
-            "due_date": _dates(due),
+            "due_date": dates(due),
             "amount_due": amount,
             "autopay": known["autopay"],
             "payment_status": status,
-            "paid_date": _dates(today, paid),
+            "paid_date": dates(today, paid),
             "amount_paid": np.where(paid, amount, 0.0),
             "late_fee_amount": fee,
-            "status_date": _dates(today),
+            "status_date": dates(today),
         }
     )
-
-
-def _dates(days: NDArray[np.int32], known: NDArray[np.bool_] | None = None) -> pl.Series:
-    """Return (n,) dates from days since 1970-01-01, null where they are not known; without copying."""
-    valid = None if known is None else pa.py_buffer(np.packbits(known, bitorder="little"))
-    return pl.Series(values=pa.Array.from_buffers(pa.date32(), len(days), [valid, pa.py_buffer(days)]))
 
 
 def loan_rows(known: pl.DataFrame, day: date) -> pl.DataFrame:
