@@ -90,9 +90,12 @@ def show_generators(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("name", "domain", "revision", "tables", "description")
+    table = Table(show_lines=True)
+    for heading in ("name", "domain", "revision", "tables"):
+        table.add_column(heading, no_wrap=True)  # names are to be copied
+    table.add_column("description", overflow="fold")
     for info in found:
-        table.add_row(info.name, info.domain, str(info.revision), ", ".join(info.tables), info.description)
+        table.add_row(info.name, info.domain, str(info.revision), "\n".join(info.tables), info.description)
     Console().print(table)
     for failure in registry.failures.values():
         say(f"broken plugin {failure.name}: {failure.error}")

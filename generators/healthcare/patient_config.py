@@ -27,6 +27,11 @@ class PatientRecordsConfig(GeneratorConfig):
     """What determines patient records."""
 
     base_daily_volume: int = Field(default=3000, ge=1, le=100_000_000, description="Encounters on an ordinary day.")
+    country: str = Field(
+        default="US",
+        pattern="^[A-Z]{2}$",
+        description="ISO 3166-1 alpha-2 code of calendar and seasons; payers, codes and prices stay American.",
+    )
     holiday_profile: HolidayProfile = Field(
         default=HolidayProfile.retail,
         description="Overlap rule of events: retail (a single named day beats a period) or seed.",

@@ -240,7 +240,13 @@ def resolve(request: ReplayRequest, stored: Sequence[date], zone: ZoneInfo) -> W
     last = request.end if request.end is not None else stored[-1]
     until = instant(last if isinstance(last, datetime) else last + timedelta(days=1), zone)
     if micros(until) <= micros(begin):  # aware datetimes of one zone compare by their wall clocks
-        raise ReplayError(f"end {last} is not after start {request.start or stored[0]}")
+        if request.end is None:
+            raise ReplayError(
+                f"start: {request.start} given; allowed: days up to {stored[-1]}, the last that is stored"
+            )
+        if request.start is None:
+            raise ReplayError(f"end: {last} given; allowed: days from {stored[0]} on, the first that is stored")
+        raise ReplayError(f"end {last} is not after start {request.start}")
     first_day, last_day = begin.date(), (until - timedelta(microseconds=1)).date()
     asked = [first_day + timedelta(days=n) for n in range((last_day - first_day).days + 1)]
     known = set(stored)

@@ -218,6 +218,10 @@ def test_unusable_requests_say_what_is_allowed(lake: FolderLake) -> None:
         ReplayRequest(DATASET, TABLE, late="wait")  # type: ignore[arg-type]
     with pytest.raises(ReplayError, match="is not after start"):
         run(lake, sink, start=date(2024, 11, 30), end=date(2024, 11, 28))
+    with pytest.raises(ReplayError, match=r"start: 2030-01-01 given; allowed: days up to 2024-11-\d\d"):
+        run(lake, sink, start=date(2030, 1, 1))
+    with pytest.raises(ReplayError, match=r"end: 2020-01-01 given; allowed: days from 2024-11-\d\d on"):
+        run(lake, sink, end=date(2020, 1, 1))
     with pytest.raises(ReplayError, match="no column 'when' to replay by; columns: id, timestamp"):
         run(lake, sink, time_column="when")
     with pytest.raises(ReplayError, match="no day of nope/orders is stored"):
