@@ -121,6 +121,8 @@ class TableSchema:
         description: One sentence.
         key: Columns that are unique together; default: the first column declared unique.
         window: Labels: largest number of days from an event's day to the day on which a fact about it becomes known.
+        grace: Dimensions with versions: days for which events may name a version that has ended without a successor,
+            such as refused attempts on a card that was replaced.
     """
 
     name: str
@@ -130,6 +132,7 @@ class TableSchema:
     description: str = ""
     key: tuple[str, ...] = ()
     window: int = 0
+    grace: int = 0
 
     def __iter__(self) -> Iterator[Column]:
         return iter(self.columns)
@@ -183,6 +186,10 @@ class TableSchema:
             raise PluginError(
                 f"table {self.name!r} of kind {self.kind!r}: window {self.window} days given; "
                 "label tables, and only they, have one of 1 or more"
+            )
+        if self.grace < 0 or (self.grace and not {"valid_from", "valid_to"} <= set(self._by_name)):
+            raise PluginError(
+                f"table {self.name!r}: grace {self.grace} days given; allowed: 0, or more with valid_from and valid_to"
             )
         for column in self.columns:
             column.check()

@@ -11,6 +11,7 @@ from simtom_pipelines.datasets import DatasetSpec
 from simtom_pipelines.lake import ParquetLake, Partition
 from simtom_pipelines.partitions import quiet_preview
 from simtom_pipelines.references import (
+    LOOKED_AT_ROWS,
     Finding,
     attributes_agree,
     entities_exist,
@@ -36,6 +37,8 @@ TABLE_CHECKS = {"events": EVENT_CHECKS} | {
 """Checks by kind of table that run inside the asset's own step."""
 
 MAX_LISTED = 100
+
+SAMPLED = f"Of tables of more than about {LOOKED_AT_ROWS:,} rows some partitions are looked at."
 
 
 def check_specs(key: dg.AssetKey, names: dict[str, str]) -> list[dg.AssetCheckSpec]:
@@ -161,7 +164,7 @@ def _entities_check(spec: DatasetSpec, table: TableSchema, sources: list[Referen
     def compare(lake: ParquetLake, dataset: str) -> Finding:
         return entities_exist(lake, dataset, table, sources, events)
 
-    text = f"Every value of {named} is in the dimension; no event is later than it."
+    text = f"Every value of {named} is in the dimension; no event is later than it. {SAMPLED}"
     others = [events.name, *(source.table.name for source in sources)]
     return _comparison(spec, table, "references", text, others, compare)
 
@@ -172,7 +175,7 @@ def _attributes_check(spec: DatasetSpec, table: TableSchema) -> dg.AssetChecksDe
     def compare(lake: ParquetLake, dataset: str) -> Finding:
         return attributes_agree(lake, dataset, table, events)
 
-    text = f"What {events.name} says of {table.name} equals the dimension's version of that day."
+    text = f"What {events.name} says of {table.name} equals the dimension's version of that day. {SAMPLED}"
     return _comparison(spec, table, "attributes", text, [events.name], compare)
 
 
@@ -182,5 +185,5 @@ def _labels_check(spec: DatasetSpec, table: TableSchema, sources: list[Reference
     def compare(lake: ParquetLake, dataset: str) -> Finding:
         return labels_have_events(lake, dataset, table, sources, events)
 
-    text = f"Every label's event is in {spec.name}/{events.name}, where all events of the window are stored."
+    text = f"Every label's event is in {spec.name}/{events.name}, where all events of the window are stored. {SAMPLED}"
     return _comparison(spec, table, "references", text, [events.name], compare)

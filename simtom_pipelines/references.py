@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -12,14 +12,20 @@ import polars as pl
 from generators.schema import Reference, TableSchema, references
 from simtom_pipelines.lake import ParquetLake
 
-REFERENCE_DAYS = 60
-"""Daily partitions of a table that are looked at for foreign keys, spread evenly and with both ends."""
+LOOKED_AT_ROWS = 50_000_000
+"""Rows of a table up to which every partition is looked at, about; a larger table is sampled."""
 
-ATTRIBUTE_ROWS = 1_000_000
-"""Events whose attributes are compared, about; at least two days are."""
+REFERENCE_DAYS = 60
+"""Daily partitions of a larger table that are looked at for foreign keys, spread evenly and with both ends."""
 
 LABEL_DAYS = 3
-"""Label partitions whose events are looked for: each needs the event partitions of a whole window."""
+"""Label partitions of larger tables whose events are looked for: each needs the event partitions of a whole window."""
+
+BLOCK_ROWS = 2_000_000
+"""Rows that are compared at a time, about."""
+
+ATTRIBUTE_DAYS, ATTRIBUTE_ROWS = 60, 1_000_000
+"""Partitions and events, about, whose attributes are compared; at least two days are."""
 
 MAX_LISTED = 100
 
@@ -49,7 +55,7 @@ def shared_columns(events: TableSchema, dimension: TableSchema) -> list[str]:
     return [c.name for c in events if c.name in dimension.names and c.name not in skipped and c.known_at is None]
 
 
-def spread(days: list[date], most: int) -> list[date]:
+def spread(days: Sequence[Any], most: int) -> Sequence[Any]:
     """Return at most `most` of some days, evenly spaced, the first and the last among them."""
     if len(days) <= most:
         return days
@@ -102,15 +108,33 @@ def _absent(
         stored = lake.partition(dataset, name, None)
         if stored is None or date.fromisoformat(stored.footer.day) > through:
             return [], 0
-        pieces = [lake.scan(dataset, name)]
+        looked, pieces = 1, iter([lake.scan(dataset, name)])
     else:
-        looked = spread([day for day in lake.days(dataset, name) if day <= through], REFERENCE_DAYS)
-        pieces = [lake.scan(dataset, name, day, day) for day in looked]
-    if not pieces:
-        return [], 0
-    values = pl.concat([piece.select(pl.col(column).alias(source.key)).unique() for piece in pieces]).unique()
-    lost = values.drop_nulls().join(known.lazy(), on=source.key, how="anti").sort(source.key).collect()
-    return lost[source.key].to_list(), len(pieces)
+        days = [day for day in lake.days(dataset, name) if day <= through]
+        each = _rows_a_day(lake, dataset, name, days)
+        chosen = spread(days, max(REFERENCE_DAYS, LOOKED_AT_ROWS // each))
+        looked, pieces = len(chosen), (_scan(lake, dataset, name, block) for block in _blocks(chosen, each))
+    lost: set[str] = set()
+    for piece in pieces:
+        values = piece.select(pl.col(column).alias(source.key)).drop_nulls().unique()
+        lost.update(values.join(known.lazy(), on=source.key, how="anti").collect()[source.key])
+    return sorted(lost), looked
+
+
+def _rows_a_day(lake: ParquetLake, dataset: str, table: str, days: Sequence[date]) -> int:
+    """Return the rows of the last of some days, at least 1."""
+    last = lake.partition(dataset, table, days[-1]) if days else None
+    return max(last.rows, 1) if last is not None else 1
+
+
+def _blocks(days: Sequence[Any], each: int) -> Iterator[Sequence[Any]]:
+    """Yield days in pieces of about `BLOCK_ROWS` rows."""
+    size = max(1, BLOCK_ROWS // each)
+    return (days[first : first + size] for first in range(0, len(days), size))
+
+
+def _scan(lake: ParquetLake, dataset: str, table: str, days: Sequence[date]) -> pl.LazyFrame:
+    return lake.scan(dataset, table, days[0], days[-1]).filter(pl.col("date").is_in(days))
 
 
 def attributes_agree(lake: ParquetLake, dataset: str, dimension: TableSchema, events: TableSchema) -> Finding:
@@ -122,25 +146,25 @@ def attributes_agree(lake: ParquetLake, dataset: str, dimension: TableSchema, ev
         return Finding(False, description=f"{missing} is not in the lake; materialise it first")
     through = date.fromisoformat(stored.footer.day)
     key, columns = dimension.primary_key[0], shared_columns(events, dimension)
-    dated = {"valid_from", "valid_to"} & set(dimension.names)
-    versions = lake.scan(dataset, dimension.name).select(key, *columns, *sorted(dated)).collect()
+    dated = [name for name in ("valid_from", "valid_to") if name in dimension.names]
+    versions = lake.scan(dataset, dimension.name).select(key, *columns, *dated).with_columns(version=True).collect()
     days = [day for day in days if day <= through]
-    last = lake.partition(dataset, events.name, days[-1]) if days else None
-    each = max(last.rows, 1) if last is not None else 1
-    looked = spread(days, max(2, min(REFERENCE_DAYS, ATTRIBUTE_ROWS // each)))
+    each = _rows_a_day(lake, dataset, events.name, days)
+    sampled = each * len(days) > LOOKED_AT_ROWS
+    looked = spread(days, max(2, min(ATTRIBUTE_DAYS, ATTRIBUTE_ROWS // each))) if sampled else days
     conflicts = dict.fromkeys(columns, 0)
     rows = without = 0
     examples: list[str] = []
-    for day in looked:
-        said = lake.scan(dataset, events.name, day, day).select(key, *columns).drop_nulls(key).unique().collect()
-        joined = said.join(_valid_on(versions, day), on=key, how="left", suffix=" of dimension")
+    for block in _blocks(looked, each):
+        said = _scan(lake, dataset, events.name, block).select(key, "date", *columns).drop_nulls(key).unique().collect()
+        joined = _with_versions(said, versions, dimension, dated)
         rows += joined.height
         without += joined["version"].null_count()
         joined = joined.drop_nulls("version")
         for name in columns:
-            wrong = joined.filter(pl.col(name).ne_missing(pl.col(f"{name} of dimension")))
+            wrong = joined.filter(pl.col(name).ne_missing(pl.col(f"{name} of dimension"))).sort("date", key)
             conflicts[name] += wrong.height
-            examples += [f"{day} {value}: {name}" for value in wrong[key].head(3).to_list()]
+            examples += [f"{day} {value}: {name}" for day, value in wrong.select("date", key).head(3).iter_rows()]
     metadata: dict[str, Any] = {
         "partitions_looked_at": len(looked),
         "entities_compared": rows,
@@ -153,14 +177,19 @@ def attributes_agree(lake: ParquetLake, dataset: str, dimension: TableSchema, ev
     return Finding(not without and not any(conflicts.values()), metadata)
 
 
-def _valid_on(versions: pl.DataFrame, day: date) -> pl.DataFrame:
-    """Return the versions that hold on a day, marked by a column ``version``."""
-    frame = versions
-    if "valid_from" in frame.columns:
-        frame = frame.filter(pl.col("valid_from") <= day).drop("valid_from")
-    if "valid_to" in frame.columns:
-        frame = frame.filter(pl.col("valid_to").is_null() | (pl.col("valid_to") > day)).drop("valid_to")
-    return frame.with_columns(version=pl.lit(True))
+def _with_versions(
+    said: pl.DataFrame, versions: pl.DataFrame, dimension: TableSchema, dated: Sequence[str]
+) -> pl.DataFrame:
+    """Return what events say beside the version that holds on their date; ``version`` is null where none does."""
+    key = dimension.primary_key[0]
+    if not dated:
+        return said.join(versions, on=key, how="left", suffix=" of dimension")
+    begin, end = dated
+    joined = said.sort("date").join_asof(
+        versions.sort(begin), left_on="date", right_on=begin, by=key, suffix=" of dimension", check_sortedness=False
+    )
+    holds = pl.col(end).is_null() | (pl.col(end) + pl.duration(days=dimension.grace) > pl.col("date"))
+    return joined.with_columns(pl.when(holds).then("version"))
 
 
 def _covered(
@@ -194,18 +223,19 @@ def labels_have_events(
         sources: Its foreign keys that point to the events.
         events: The event table.
     """
-    days = lake.days(dataset, table.name)
-    covered = _covered(lake, dataset, table, days, lake.days(dataset, events.name))
-    chosen = set(spread([day for day, _ in covered], LABEL_DAYS))
+    days, event_days = lake.days(dataset, table.name), lake.days(dataset, events.name)
+    covered = _covered(lake, dataset, table, days, event_days)
+    each = _rows_a_day(lake, dataset, events.name, event_days)
+    sampled = each * len(event_days) > LOOKED_AT_ROWS
+    chosen = spread(covered, LABEL_DAYS) if sampled else covered
     lost: list[str] = []
     rows = 0
-    for day, first in covered:
-        if day not in chosen:
-            continue
+    for block in ([one] for one in chosen) if sampled else _blocks(chosen, each):
+        looked, first = [day for day, _ in block], min(first for _, first in block)
         for source in sources:
-            labels = lake.scan(dataset, table.name, day, day).select(pl.col(source.column).alias(source.key))
+            labels = _scan(lake, dataset, table.name, looked).select(pl.col(source.column).alias(source.key))
             keys = labels.drop_nulls().unique().collect()
-            known = lake.scan(dataset, events.name, first, day).select(source.key)
+            known = lake.scan(dataset, events.name, first, looked[-1]).select(source.key)
             rows += keys.height
             lost += keys.lazy().join(known, on=source.key, how="anti").collect()[source.key].to_list()
     metadata: dict[str, Any] = {

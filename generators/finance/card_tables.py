@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from generators.finance import cardholders, checks_at_sale, geography, mcc, responses
+from generators.finance.fraud import AFTER_REPORT_DAYS
 from generators.finance.fraud_shares import FRAUD_TYPES
 from generators.schema import INSTANT, Column, TableSchema
 
@@ -132,6 +133,7 @@ CARDS = TableSchema(
     "dimension",
     "1.0",
     description="Cards by token: one row each time a card is issued.",
+    grace=AFTER_REPORT_DAYS,
     columns=(
         Column("card_token", pl.String, "Token of the card.", format=_TOKEN, unique=True),
         _FROM,

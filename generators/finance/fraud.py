@@ -25,7 +25,7 @@ from generators.finance.cardholders import TERM_DAYS, Cardholders
 from generators.finance.fraud_shares import EpisodeShares, by_type
 from generators.finance.geography import areas
 from generators.finance.regimes import Regimes
-from generators.finance.tokens import Reissues, unpack
+from generators.finance.tokens import NEVER, Reissues, unpack
 from generators.intraday import day_bounds
 from generators.randomness import F64, stream
 
@@ -111,7 +111,7 @@ class Episodes:
         return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
 
 
-NO_REPORT = 2**30
+NO_REPORT = NEVER
 
 
 @dataclass(frozen=True)

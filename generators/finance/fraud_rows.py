@@ -52,7 +52,7 @@ class FraudDay:
         episodes: (n,) the episode of each row.
         place: (n,) number of the row in its episode, from 0.
         timestamp: (n,) UTC microseconds.
-        late: (n,) whether the row comes on the day of the report or after it.
+        late: (n,) whether the row comes on the day of the report or after it, or when the card was replaced.
         declined: (n,) whether the row is declined.
         channel: (n,) channel codes.
     """
@@ -111,7 +111,8 @@ class FraudRows:
     def _on_day(self, day: date) -> FraudDay:
         low, high = day_bounds(day, self.config.timezone)
         number = day_number(day)
-        found, place, times = [], [], []
+        reissues = self.compromises.reissues(day.year)
+        found, place, times, ends = [], [], [], []
         for quick, reach in ((True, fraud.QUICK_DAYS), (False, fraud.APPLICATION_DAYS)):
             episodes = self._starting(number - reach, number, quick)
             offsets = self._offsets(episodes)
@@ -119,17 +120,20 @@ class FraudRows:
             last = (reach if quick else fraud.APPLICATION_DAYS) * 86_400_000_000
             inside = (instants >= low) & (instants < high) & (offsets < last)
             inside &= np.arange(offsets.shape[1]) < episodes.rows[:, None]
-            inside &= (number - episodes.report)[:, None] <= fraud.AFTER_REPORT_DAYS
+            # The card of an episode that began late in a year may be compromised again, and replaced, in the next.
+            end = np.minimum(episodes.report, reissues.following(episodes.card, episodes.day) - 1)
+            inside &= (number - end)[:, None] <= fraud.AFTER_REPORT_DAYS
             if not quick:
                 inside &= (number - self._issued(episodes) <= fraud.APPLICATION_DAYS)[:, None]
             row, k = np.nonzero(inside)
             found.append(episodes.take(row))
             place.append(k)
             times.append(instants[row, k])
+            ends.append(end[row])
         timestamp = np.concatenate(times)
         order = np.argsort(timestamp, kind="stable")
         episodes = Episodes.concat(found).take(order)
-        late = episodes.report <= number
+        late = np.concatenate(ends)[order] <= number
         declined = self._rng(day, "declined").random(len(order)) < by_type(self.shares.declined)[episodes.kind]
         remote = np.isin(episodes.kind, (fraud.CREDENTIALS, fraud.TESTING, fraud.TAKEOVER))
         remote |= (episodes.kind == fraud.APPLICATION) & (

@@ -14,6 +14,8 @@ from generators.randomness import hash64
 DAY_BITS = 17
 _OFFSET = 4096
 """Added to days, so that none is negative."""
+NEVER = 2**30
+"""Day of what never happens."""
 _MARKS = 22
 """Bits of the marks that tell most cards without a reissue apart."""
 
@@ -53,6 +55,14 @@ class Reissues:
         result = issue.copy()
         result[marked] = np.maximum(issue[marked], last)
         return result
+
+    def following(self, card: I64, day: I32) -> I32:
+        """Return the first reissue of (n,) cards after (n,) days; `NEVER` where there is none."""
+        if not len(self.packed):
+            return np.full(len(card), NEVER, np.int32)
+        place = np.searchsorted(self.packed, self.pack(card, day), side="right")
+        cards, days = unpack(self.packed[np.minimum(place, len(self.packed) - 1)])
+        return np.where((place < len(self.packed)) & (cards == card), days, NEVER).astype(np.int32)
 
     @cached_property
     def _marks(self) -> NDArray[np.bool_]:

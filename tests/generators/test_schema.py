@@ -96,6 +96,7 @@ def with_column(column: Column) -> TableSchema:
         (replace(TABLE, columns=TABLE.columns[1:]), "timestamp"),
         (replace(TABLE, columns=(*TABLE.columns, TABLE["note"])), "twice"),
         (replace(TABLE, key=("order",)), "not declared"),
+        (replace(TABLE, grace=3), "grace 3 days given; allowed: 0, or more with valid_from and valid_to"),
         (with_column(Column("Bad", pl.Int64, "x")), "snake_case"),
         (with_column(Column("n", pl.Int64, "x", format="###")), "only text"),
         (with_column(Column("n", pl.String, "x", format="#" * 16)), "16 digits"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -178,11 +179,41 @@ def test_entity_without_a_version_is_found(stored: ParquetLake) -> None:
     assert found.metadata["entities_without_version"] > 0
 
 
+def test_version_may_be_named_for_its_days_of_grace(stored: ParquetLake) -> None:
+    def ended(frame: pl.LazyFrame) -> pl.LazyFrame:
+        return frame.with_columns(valid_to=pl.lit(DAYS[40]))
+
+    lake = Spoiled(stored, "accounts", ended)
+    left = len(DAYS) - 40
+    for grace, passed in ((left, True), (left - 1, False)):
+        found = attributes_agree(lake, "bnpl", replace(BNPL.table("accounts"), grace=grace), BNPL.tables[0])
+        assert found.passed is passed
+        assert found.metadata["partitions_looked_at"] == len(DAYS)
+
+
+def test_one_entity_of_one_day_is_missed(stored: ParquetLake) -> None:
+    rows = stored.scan("bnpl", "transactions").collect()
+    once = rows.filter(pl.col("customer_id").is_unique()).sort("timestamp")
+    lonely = once["customer_id"][len(once) // 2]
+    lake = Spoiled(stored, "customers", lambda frame: frame.filter(pl.col("customer_id") != lonely))
+    found = existing(lake, "customers")
+    assert not found.passed
+    assert found.metadata["missing"] == [lonely] * len(found.metadata["missing"])
+
+
+def test_large_tables_are_sampled(stored: ParquetLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simtom_pipelines.references.LOOKED_AT_ROWS", 100)
+    monkeypatch.setattr("simtom_pipelines.references.BLOCK_ROWS", 40)
+    assert "60 partitions looked at, 0 missing" in str(existing(stored, "customers").metadata)
+    assert labelled(stored, "outcomes").metadata["partitions_looked_at"] == 3
+    assert agreeing(stored, "customers").metadata["partitions_looked_at"] == 60
+
+
 @pytest.mark.parametrize("table", ["outcomes", "installments"])
 def test_every_label_has_its_event(stored: ParquetLake, table: str) -> None:
     found = labelled(stored, table)
     assert found.passed, found
-    assert found.metadata["partitions_looked_at"] == 3
+    assert found.metadata["partitions_looked_at"] == 4
     assert found.metadata["partitions_with_all_events"] == 4
     assert found.metadata["labels_looked_at"] > 20
 
