@@ -152,7 +152,7 @@ MONTHS: dict[str, list[float]] = {
     "emergency": [1.03, 1.01, 1.01, 0.99, 1.00, 1.00, 1.00, 0.99, 0.99, 0.98, 0.98, 1.02],
     "inpatient": [1.03, 1.02, 1.01, 1.00, 1.00, 0.99, 0.99, 0.99, 0.98, 0.99, 0.99, 1.01],
 }
-WEEKS: dict[str, list[float]] = {kind: [1, 1, 1, 1] for kind in CLASSES} | {"emergency": [1.01, 1, 1, 0.99]}
+WEEKS: dict[str, list[float]] = {kind: [1.0] * 4 for kind in CLASSES} | {"emergency": [1.01, 1, 1, 0.99]}
 """Days 1 to 7, 8 to 14, 15 to 21 and 22 to the end."""
 
 NO: None = None
