@@ -181,7 +181,7 @@ def wednesday(large: BaseGenerator[Any]) -> pl.DataFrame:
     return large.generate(date(2024, 4, 10))
 
 
-@pytest.mark.parametrize("kind", ["ambulatory", "virtual", "urgent_care", "emergency"])
+@pytest.mark.parametrize("kind", list(HOURS))
 def test_hours_follow_the_curve(wednesday: pl.DataFrame, kind: str) -> None:
     hours = of_class(wednesday, kind)["timestamp"].dt.hour()
     assert len(hours) > 4_000
@@ -202,8 +202,17 @@ def test_hours_of_emergency_and_clinics(sample: pl.DataFrame) -> None:
     assert clinic.is_between(7, 17).mean() >= 0.97  # type: ignore[operator]
 
 
-def test_mondays_are_busier_at_ten_and_weekend_nights_longer(large: BaseGenerator[Any]) -> None:
-    monday, sunday = (of_class(large.generate(date(2024, 4, day)), "emergency") for day in (8, 14))
+@pytest.fixture(scope="module")
+def monday(large: BaseGenerator[Any]) -> pl.DataFrame:
+    return of_class(large.generate(date(2024, 4, 8)), "emergency")
+
+
+@pytest.fixture(scope="module")
+def sunday(large: BaseGenerator[Any]) -> pl.DataFrame:
+    return of_class(large.generate(date(2024, 4, 14)), "emergency")
+
+
+def test_mondays_are_busier_at_ten_and_weekend_nights_longer(monday: pl.DataFrame, sunday: pl.DataFrame) -> None:
     curve = HOURS["emergency"]
     busy = [w * (1.2 if hour in (10, 11) else 1.0) for hour, w in enumerate(curve)]
     long = [w * (1.25 if hour < 4 else 1.0) for hour, w in enumerate(curve)]
@@ -212,6 +221,42 @@ def test_mondays_are_busier_at_ten_and_weekend_nights_longer(large: BaseGenerato
     late = monday["timestamp"].dt.hour().is_between(10, 11).mean()
     assert late > sum(curve[10:12]) * 1.08  # type: ignore[operator]
     assert (sunday["timestamp"].dt.hour() < 4).mean() > sum(curve[:4]) * 1.10  # type: ignore[operator]
+
+
+@pytest.fixture(scope="module")
+def arrivals(sample: pl.DataFrame, monday: pl.DataFrame, wednesday: pl.DataFrame, sunday: pl.DataFrame) -> pl.DataFrame:
+    """40,000 emergency visits that did not end in a stay: their hours decide who comes, and why."""
+    emergency = [of_class(rows, "emergency") for rows in (sample, monday, wednesday, sunday)]
+    columns = ["age_years", "primary_diagnosis_code", pl.col("timestamp").dt.hour().alias("hour")]
+    return pl.concat([rows.filter(~pl.col("is_admitted")).select(columns) for rows in emergency])
+
+
+def odds_ratio(rows: pl.DataFrame, what: pl.Expr, when: pl.Expr) -> tuple[float, float]:
+    """Return how much likelier something is at some hours than at others: ratio of odds, standard error of its log."""
+    cells = rows.select(what=what, when=when).group_by("what", "when").len()
+    n = {(row["what"], row["when"]): row["len"] for row in cells.iter_rows(named=True)}
+    ratio = n[True, True] * n[False, False] / (n[True, False] * n[False, True])
+    return ratio, sum(1 / count for count in n.values()) ** 0.5
+
+
+TILTS: dict[str, tuple[pl.Expr, pl.Expr, pl.Expr, float]] = {
+    "alcohol from 22 to 4 h": (
+        pl.col("age_years") >= 16, pl.col("primary_diagnosis_code") == "F10.129",
+        (pl.col("hour") >= 22) | (pl.col("hour") < 4), 3.0),
+    "children from 17 h on": (pl.lit(True), pl.col("age_years") < 18, pl.col("hour") >= 17, 1.25),
+}  # fmt: skip
+"""Name -> (among whom, what, when, how many times as likely)."""
+
+
+@pytest.mark.parametrize("name", list(TILTS))
+def test_hours_tilt_who_comes_to_emergency(arrivals: pl.DataFrame, name: str) -> None:
+    among, what, when, expected = TILTS[name]
+    rows = arrivals.filter(among)
+    found, error = odds_ratio(rows, what, when)
+    assert abs(np.log(found / expected)) < 4.9 * error  # false alarm 1e-6
+    assert np.log(expected) > 6 * error
+    hours_shuffled, error = odds_ratio(_shuffled(rows, "hour"), what, when)
+    assert abs(np.log(hours_shuffled / expected)) > 4.9 * error
 
 
 def test_appointments_stand_on_a_grid(wednesday: pl.DataFrame) -> None:
