@@ -6,7 +6,7 @@ on a year; mutants show that each figure can fail.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import polars as pl
 
@@ -47,14 +47,19 @@ def figures(rows: pl.DataFrame) -> Iterator[Figure]:
         yield from group(rows)
 
 
+def _around(expected: float, absolute: float) -> tuple[float, float]:
+    """Return a band of ± `absolute`, never wider than half to twice the value."""
+    return max(expected - absolute, expected / 2), min(expected + absolute, expected * 2)
+
+
 def _people(rows: pl.DataFrame) -> Iterator[Figure]:
     people = rows.unique("patient_id", keep="first", maintain_order=True)
     # Emergency use tilts race: marginals are looked at among patients of clinics.
     clinic = of_class(rows, "ambulatory").unique("patient_id", keep="first", maintain_order=True)
     for name, expected in RACES.items():
-        yield f"race {name}", share(clinic, "race").get(name, 0.0), expected - 0.02, expected + 0.02
+        yield f"race {name}", share(clinic, "race").get(name, 0.0), *_around(expected, 0.02)
     for name, expected in ETHNICITIES.items():
-        yield f"ethnicity {name}", share(clinic, "ethnicity")[name], expected - 0.02, expected + 0.02
+        yield f"ethnicity {name}", share(clinic, "ethnicity").get(name, 0.0), *_around(expected, 0.02)
     yield "chronic conditions rise with age", spearman(people, "chronic_count", "age_years"), 0.45, 0.75
     yield "female", mean(rows["sex"] == "female"), 0.53, 0.60
     for kind, low, high in (("inpatient", 0.38, 0.52), ("emergency", 0.16, 0.26), ("ambulatory", 0.28, 0.38)):
@@ -67,7 +72,7 @@ def _payers(rows: pl.DataFrame) -> Iterator[Figure]:
     for kinds, expected in PAYERS.items():
         found = share(of_class(rows, *kinds), "payer_type")
         for name, value in zip(PAYER_NAMES, expected, strict=True):
-            yield f"{name}, {kinds[0]}", found.get(name, 0.0), value - 0.04, value + 0.04
+            yield f"{name}, {kinds[0]}", found.get(name, 0.0), *_around(value, 0.04)
     old = pl.col("age_years") >= 65
     yield "medicare of 65 and over", mean(rows.filter(old)["payer_type"] == "medicare"), 0.85, 0.95
     yield "medicare under 65", mean(rows.filter(~old)["payer_type"] == "medicare"), 0.02, 0.06
@@ -75,14 +80,14 @@ def _payers(rows: pl.DataFrame) -> Iterator[Figure]:
 
 def _emergency(rows: pl.DataFrame) -> Iterator[Figure]:
     for level, expected in ESI.items():
-        yield f"severity {level}", share(rows, "esi_level")[level], expected - 0.03, expected + 0.03
+        yield f"severity {level}", share(rows, "esi_level").get(level, 0.0), *_around(expected, 0.03)
     yield "admitted", mean(rows["is_admitted"]), 0.12, 0.16
     admitted = rows.group_by("esi_level").agg(pl.col("is_admitted").mean()).sort("esi_level")["is_admitted"]
     yield "admitted of severity 1", admitted[0], 0.60, 0.90
     yield "admitted of severity 4", admitted[3], 0.0, 0.05
-    yield "by ambulance", share(rows, "arrival_mode")["ambulance"], 0.13, 0.20
+    yield "by ambulance", share(rows, "arrival_mode").get("ambulance", 0.0), 0.13, 0.20
     for name, expected in ED_DISPOSITIONS.items():
-        yield f"leaves emergency: {name}", share(rows, "discharge_disposition")[name], *_around(expected, 0.02)
+        yield f"leaves emergency: {name}", share(rows, "discharge_disposition").get(name, 0.0), *_around(expected, 0.02)
     minutes = rows.group_by("is_admitted").agg(pl.col("length_minutes").mean()).sort("is_admitted")["length_minutes"]
     yield "length of admitted over others", minutes[1] / minutes[0], 1.5, 2.2
     urgent = rows.select(
@@ -94,24 +99,24 @@ def _emergency(rows: pl.DataFrame) -> Iterator[Figure]:
     sprain = mean(rows.filter(pl.col("primary_diagnosis_code") == "S93.401A")["esi_level"] <= 3)
     yield "severity of chest pain over sprains", chest / sprain, 1.5, 2.6
     code = share(rows, "reason_code")
-    yield "leading complaints", sum(code[k] for k in ("abdominal_pain", "chest_pain", "fever", "headache")), 0.22, 0.45
-
-
-def _around(expected: float, absolute: float) -> tuple[float, float]:
-    """Return a band of ± `absolute`, never wider than half to twice the value."""
-    return max(expected - absolute, expected / 2), min(expected + absolute, expected * 2)
+    yield (
+        "leading complaints",
+        sum(code.get(k, 0.0) for k in ("abdominal_pain", "chest_pain", "fever", "headache")),
+        0.22,
+        0.45,
+    )
 
 
 def _stays(rows: pl.DataFrame) -> Iterator[Figure]:
     for name, expected in SOURCES.items():
-        yield f"source {name}", share(rows, "admit_source")[name], expected - 0.04, expected + 0.04
+        yield f"source {name}", share(rows, "admit_source").get(name, 0.0), *_around(expected, 0.04)
     nights = rows["length_of_stay_days"]
     yield "mean length of stay", mean(nights), 4.2, 5.4
     yield "median length of stay", float(nights.median()), 3, 4  # type: ignore[arg-type]
     yield "95th percentile of length of stay", float(nights.quantile(0.95)), 10, 15  # type: ignore[arg-type]
     for name, expected in STAY_DISPOSITIONS.items():
         low, high = (0.012, 0.028) if name == "exp" else _around(expected, 0.03)
-        yield f"leaves hospital: {name}", share(rows, "discharge_disposition")[name], low, high
+        yield f"leaves hospital: {name}", share(rows, "discharge_disposition").get(name, 0.0), low, high
     snf = rows.select("age_years", snf=pl.col("discharge_disposition") == "snf")
     older = mean(snf.filter(pl.col("age_years") >= 80)["snf"])
     yield (
@@ -180,8 +185,8 @@ def _amounts(rows: pl.DataFrame) -> Iterator[Figure]:
 def _appointments(rows: pl.DataFrame) -> Iterator[Figure]:
     booked = of_class(rows, "ambulatory", "wellness", "virtual")
     status = share(booked, "encounter_status")
-    yield "no-show", status["no_show"], 0.045, 0.065
-    yield "cancelled", status["cancelled"], 0.028, 0.042
+    yield "no-show", status.get("no_show", 0.0), 0.045, 0.065
+    yield "cancelled", status.get("cancelled", 0.0), 0.028, 0.042
     everyone = share(rows, "encounter_status")
     yield "finished of all", everyone["finished"], 0.91, 0.95
     yield "median lead", float(booked["scheduled_lead_days"].median()), 5, 7  # type: ignore[arg-type]
@@ -201,11 +206,20 @@ GROUPS: dict[str, Callable[[pl.DataFrame], Iterator[Figure]]] = {
 }
 
 
-def violations(rows: pl.DataFrame, group: str | None = None) -> list[str]:
-    """Return the figures outside their bands, all or those of a group, as text."""
-    found = figures(rows) if group is None else GROUPS[group](rows)
+def outside(found: Iterable[Figure]) -> list[str]:
+    """Return the figures outside their bands as text."""
     return [
         f"{name}: {value:.4f} not in [{low:g}, {high:g}]"
         for name, value, low, high in found
         if not low <= value <= high
     ]
+
+
+def violations(rows: pl.DataFrame) -> list[str]:
+    """Return the figures of a sample that lie outside their bands, as text."""
+    return outside(figures(rows))
+
+
+def broken(rows: pl.DataFrame, group: str) -> set[str]:
+    """Return the names of the figures of a group that lie outside their bands."""
+    return {name for name, value, low, high in GROUPS[group](rows) if not low <= value <= high}

@@ -113,6 +113,10 @@ HOURS: dict[str, list[float]] = {
         0, 0, 0, 0, 0, 0, 0.002, 0.020, 0.095, 0.125, 0.132, 0.110, 0.050, 0.100, 0.120, 0.112, 0.084, 0.036, 0.010,
         0.004, 0, 0, 0, 0,
     ],
+    "wellness": [
+        0, 0, 0, 0, 0, 0, 0.002, 0.020, 0.095, 0.125, 0.132, 0.110, 0.050, 0.100, 0.120, 0.112, 0.084, 0.036, 0.010,
+        0.004, 0, 0, 0, 0,
+    ],
     "virtual": [
         0.003, 0.002, 0.001, 0.001, 0.001, 0.002, 0.008, 0.030, 0.085, 0.108, 0.110, 0.098, 0.063, 0.088, 0.096, 0.090,
         0.074, 0.050, 0.032, 0.024, 0.016, 0.010, 0.005, 0.003,
@@ -131,6 +135,101 @@ SHARES = {
     "ambulatory": 0.560, "wellness": 0.120, "virtual": 0.080, "urgent_care": 0.098, "emergency": 0.115,
     "inpatient": 0.027,
 }  # fmt: skip
+
+# -- volume: an ordinary day is 1 -------------------------------------------------------------------------------
+
+CLASSES = ("ambulatory", "wellness", "virtual", "urgent_care", "emergency", "inpatient")
+FULL_WEEK: dict[str, list[float]] = {
+    "ambulatory": [1.43, 1.51, 1.43, 1.40, 1.23, 0, 0],
+    "wellness": [1.43, 1.51, 1.43, 1.40, 1.23, 0, 0],
+    "virtual": [1.30, 1.32, 1.28, 1.25, 1.15, 0.40, 0.30],
+    "urgent_care": [1.15, 1.02, 0.98, 0.95, 0.95, 1.00, 0.95],
+    "emergency": [1.10, 1.02, 0.99, 0.98, 0.97, 0.96, 0.98],
+    "inpatient": [1.15, 1.13, 1.10, 1.08, 1.04, 0.76, 0.74],
+}
+"""From Monday to Sunday."""
+MONTHS: dict[str, list[float]] = {
+    "ambulatory": [1.03, 1.01, 1.05, 1.01, 1.00, 0.99, 0.95, 1.00, 0.99, 1.03, 0.98, 0.96],
+    "wellness": [1.03, 1.01, 1.05, 1.01, 1.00, 0.99, 0.95, 1.00, 0.99, 1.03, 0.98, 0.96],
+    "virtual": [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
+    "urgent_care": [1.10, 1.07, 1.03, 0.98, 0.96, 0.93, 0.92, 0.93, 0.97, 1.00, 1.02, 1.09],
+    "emergency": [1.03, 1.01, 1.01, 0.99, 1.00, 1.00, 1.00, 0.99, 0.99, 0.98, 0.98, 1.02],
+    "inpatient": [1.03, 1.02, 1.01, 1.00, 1.00, 0.99, 0.99, 0.99, 0.98, 0.99, 0.99, 1.01],
+}
+WEEKS: dict[str, list[float]] = {kind: [1.0] * 4 for kind in CLASSES} | {"emergency": [1.01, 1, 1, 0.99]}
+"""Days 1 to 7, 8 to 14, 15 to 21 and 22 to the end."""
+
+NO: None = None
+EVENTS: dict[str, list[float | None]] = {
+    #                           ambulatory wellness virtual urgent emergency inpatient
+    "new_years_day":            [0,    0,    0.15, 0.75, 1.00, 0.70],
+    "other public holiday":     [0.55, 0.55, 0.70, 1.02, 1.00, 0.90],
+    "observed holiday":         [0,    0,    0.25, 0.95, 1.00, 0.80],
+    "mothers_day":              [NO,   NO,   NO,   0.95, 0.97, NO],
+    "fathers_day":              [NO,   NO,   NO,   0.95, 0.97, NO],
+    "memorial_day":             [0,    0,    0.25, 0.95, 1.02, 0.80],
+    "labor_day":                [0,    0,    0.25, 0.95, 1.02, 0.80],
+    "independence_day":         [0,    0,    0.20, 0.90, 1.05, 0.75],
+    "back_to_school":           [NO,   NO,   NO,   1.02, NO,   NO],
+    "halloween":                [NO,   NO,   NO,   NO,   1.01, NO],
+    "day before Thanksgiving":  [0.85, 0.85, 0.85, 0.98, 0.97, 0.85],
+    "thanksgiving":             [0,    0,    0.10, 0.60, 0.86, 0.65],
+    "black_friday":             [0.20, 0.20, 0.35, 1.10, 1.00, 0.80],
+    "black_friday_week":        [NO,   NO,   NO,   NO,   0.98, NO],
+    "cyber_monday":             [1.05, 1.05, 1.05, 1.10, 1.08, 1.05],
+    "christmas_shopping":       [0.97, 0.97, NO,   1.03, NO,   0.98],
+    "christmas_eve":            [0.30, 0.30, 0.35, 0.65, 0.88, 0.65],
+    "christmas_day":            [0,    0,    0.05, 0.30, 0.80, 0.55],
+    "christmas_week":           [0.65, 0.65, 0.70, 1.12, 1.06, 0.85],
+    "post_christmas":           [NO,   NO,   NO,   1.12, 1.08, 0.90],
+    "new_years_eve":            [0.40, 0.40, 0.45, 0.80, 0.95, 0.70],
+    "first working day":        [1.10, 1.10, 1.15, 1.12, 1.08, 1.10],
+}  # fmt: skip
+"""Factors of the events by class, None where an event has no say.
+
+Observed days close the clinics and take the factors of Memorial and Labor Day elsewhere; emergencies do not notice.
+"""
+DAYS: dict[str, str] = {
+    "new_years_day": "2023-01-01 2024-01-01",
+    "other public holiday": (
+        "2023-01-16 2023-02-20 2023-06-19 2023-10-09 2023-11-11 2024-01-15 2024-02-19 2024-06-19 2024-10-14 2024-11-11"
+    ),
+    "observed holiday": "2023-01-02 2023-11-10",
+    "mothers_day": "2023-05-14 2024-05-12",
+    "fathers_day": "2023-06-18 2024-06-16",
+    "memorial_day": "2023-05-29 2024-05-27",
+    "labor_day": "2023-09-04 2024-09-02",
+    "independence_day": "2023-07-04 2024-07-04",
+    "halloween": "2023-10-31 2024-10-31",
+    "day before Thanksgiving": "2023-11-22 2024-11-27",
+    "thanksgiving": "2023-11-23 2024-11-28",
+    "black_friday": "2023-11-24 2024-11-29",
+    "cyber_monday": "2023-11-27 2024-12-02",
+    "christmas_eve": "2023-12-24 2024-12-24",
+    "christmas_day": "2023-12-25 2024-12-25",
+    "new_years_eve": "2023-12-31 2024-12-31",
+    "first working day": (
+        "2023-01-03 2023-01-17 2023-02-21 2023-05-30 2023-06-20 2023-09-05 2023-10-10 2023-11-13 2023-12-26 2024-01-02 "
+        "2024-01-16 2024-02-20 2024-05-28 2024-09-03 2024-10-15 2024-11-12"
+    ),
+}
+"""Named days, read off printed calendars."""
+PERIODS: list[tuple[str, str]] = [
+    ("black_friday_week", "2023-11-22 2023-11-27"), ("black_friday_week", "2024-11-27 2024-12-02"),
+    ("post_christmas", "2022-12-26 2023-01-02"), ("post_christmas", "2023-12-26 2024-01-02"),
+    ("post_christmas", "2024-12-26 2025-01-02"), ("christmas_week", "2022-12-24 2023-01-01"),
+    ("christmas_week", "2023-12-24 2024-01-01"), ("christmas_week", "2024-12-24 2025-01-01"),
+    ("christmas_shopping", "2023-12-01 2023-12-23"), ("christmas_shopping", "2024-12-01 2024-12-23"),
+    ("back_to_school", "2023-08-15 2023-09-15"), ("back_to_school", "2024-08-15 2024-09-15"),
+]  # fmt: skip
+"""First and last day of the periods, from short to long."""
+
+
+def events_on(day: date) -> list[str]:
+    """Return the events of a day of 2023 or 2024, the named day first, then the periods from short to long."""
+    text = day.isoformat()
+    named = [name for name, days in DAYS.items() if text in days.split()]
+    return named + [name for name, span in PERIODS if span.split()[0] <= text <= span.split()[1]]
 
 
 def age_on(born: date, day: date) -> int:

@@ -70,11 +70,26 @@ def test_stays_never_overlap(run: pl.DataFrame) -> None:
 
 def test_nobody_visits_from_a_hospital_bed(run: pl.DataFrame) -> None:
     assert inside_stays(run) == 0
+    # The mutants: one visit on the second day of somebody's stay; stays that begin three days earlier.
+    stay = of_class(run, "inpatient").filter(pl.col("length_of_stay_days") > 1).head(1)
+    visit = of_class(run, "ambulatory").head(1)
+    moved = visit.with_columns(stay["patient_id"], timestamp=stay["timestamp"] + timedelta(days=1))
+    assert inside_stays(pl.concat([run, moved])) == 1
+    earlier = pl.when(pl.col("encounter_class") == "inpatient").then(pl.duration(days=3)).otherwise(pl.duration(days=0))
+    assert inside_stays(run.with_columns(pl.col("timestamp") - earlier)) > 50
 
 
 def test_nobody_comes_after_death(run: pl.DataFrame) -> None:
     assert run.filter(pl.col("discharge_disposition") == "exp").height > 80
     assert after_death(run) == 0
+    # The mutants: one visit a day after somebody's death; deaths that are dated half a year too early.
+    died = run.filter(pl.col("discharge_disposition") == "exp").head(1)
+    visit = of_class(run, "ambulatory").head(1)
+    late = visit.with_columns(died["patient_id"], timestamp=died["encounter_end"] + timedelta(days=1))
+    assert after_death(pl.concat([run, late])) == 1
+    dead = pl.col("discharge_disposition") == "exp"
+    early = pl.when(dead).then(pl.col("encounter_end") - pl.duration(days=180)).otherwise("encounter_end")
+    assert after_death(run.filter(~dead | (pl.col("encounter_class") == "inpatient")).with_columns(early)) > 80
 
 
 # -- births and emergency ---------------------------------------------------------------------------------------
