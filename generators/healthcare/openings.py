@@ -67,12 +67,13 @@ class Openings:
         groups = -(-self.population.slots // GROUP_SLOTS)
         day = np.arange(first, last)[:, None, None]
         place = np.arange(GROUP_SLOTS)[None, :, None]
-        group = (place - day) % CYCLE_DAYS + CYCLE_DAYS * np.arange(-(-groups // CYCLE_DAYS))[None, None, :]
-        kept = np.broadcast_to(group < groups, group.shape)
-        days = np.broadcast_to(day, group.shape)[kept]
-        places = np.broadcast_to(place, group.shape)[kept]
+        # Group g begins its cycle g * CYCLE_DAYS // groups days early: every day has its part, whatever their number.
+        phase = (place - day) % CYCLE_DAYS
+        group = -(-phase * groups // CYCLE_DAYS) + np.arange(-(-groups // CYCLE_DAYS))[None, None, :]
+        kept = group < -(-(phase + 1) * groups // CYCLE_DAYS)
+        days, places, phases = (np.broadcast_to(part, group.shape)[kept] for part in (day, place, phase))
         group = group[kept]
-        cycle = (days + group % CYCLE_DAYS) // CYCLE_DAYS
+        cycle = (days + phases) // CYCLE_DAYS
         words = hash64(self._key("opportunity"), group << 10 | cycle)
         factor = (words & np.uint64(0xFFFFFFFF)).astype(np.int64) % (GROUP_SLOTS - 1) + 1
         offset = (words >> np.uint64(32)).astype(np.int64) % GROUP_SLOTS
