@@ -227,6 +227,7 @@ class CreditCardsGenerator(BaseGenerator[CreditCardsConfig]):
             config.recurring_decline_rate,
             config.checks.avs,
             config.answers,
+            config.timezone,
         )
 
     def _expected_days(self, year: int) -> F64:

@@ -53,6 +53,7 @@ class FraudDay:
         place: (n,) number of the row in its episode, from 0.
         timestamp: (n,) UTC microseconds.
         late: (n,) whether the row comes on the day of the report or after it.
+        failed: (n,) whether it is declined because the issuer is unavailable.
         declined: (n,) whether the row is declined.
         channel: (n,) channel codes.
     """
@@ -61,6 +62,7 @@ class FraudDay:
     place: I64
     timestamp: I64
     late: NDArray[np.bool_]
+    failed: NDArray[np.bool_]
     declined: NDArray[np.bool_]
     channel: U8
 
@@ -130,13 +132,22 @@ class FraudRows:
         order = np.argsort(timestamp, kind="stable")
         episodes = Episodes.concat(found).take(order)
         late = episodes.report <= number
-        declined = self._rng(day, "declined").random(len(order)) < by_type(self.shares.declined)[episodes.kind]
+        decline = self._lanes(day, "declined", len(order))
+        failed = self._unanswered(day, timestamp[order], decline)
+        declined = late | failed | (decline < np.round(by_type(self.shares.declined) * LANES)[episodes.kind])
         remote = np.isin(episodes.kind, (fraud.CREDENTIALS, fraud.TESTING, fraud.TAKEOVER))
         remote |= (episodes.kind == fraud.APPLICATION) & (
             self._rng(day, "channel").random(len(order)) < self.shares.remote
         )
         return FraudDay(
-            episodes, np.concatenate(place)[order], timestamp[order], late, declined | late, remote.astype(np.uint8)
+            episodes, np.concatenate(place)[order], timestamp[order], late, failed, declined, remote.astype(np.uint8)
+        )
+
+    def _unanswered(self, day: date, timestamp: I64, decline: U16) -> NDArray[np.bool_]:
+        """Return which of (n,) rows are declined because the issuer is unavailable."""
+        people = self.cardholders
+        return responses.unanswered(
+            self.config.answers, timestamp, day, people.seed, people.generator, self.config.timezone, decline
         )
 
     def _starting(self, first: int, last: int, quick: bool) -> Episodes:
@@ -286,7 +297,7 @@ class FraudRows:
         home_ip = self._rng(day, "ip").random(n) < pairs_by_type(shares.home_ip, 1.0)[kind, careless]
         other = np.where(where != who.country, where, self._preferred(day, who.country))
         numbers = np.arange(n)
-        latency = check.latencies()[self._lanes(day, "latency", n)]
+        response = self._responses(found, day, category, dollars, where != who.country)
         lane = self._lanes(day, "verification", n)
         verification = np.where(
             remote,
@@ -300,7 +311,7 @@ class FraudRows:
             np.where(check.cvv_null(found.channel, entry), np.uint8(check.NULL), cvv).astype(np.uint8),
             np.where(remote & (where == who.country), avs, np.uint8(check.NULL)).astype(np.uint8),
             self._devices(found, day, who.number), np.where(home_ip, who.country, other).astype(np.uint8),
-            np.zeros(n, np.bool_), self._responses(found, day, category, dollars, where != who.country), latency, kind,
+            np.zeros(n, np.bool_), response, responses.latencies(response, self._lanes(day, "latency", n)), kind,
             found.episodes.number - (np.int64(1970) << 32),
         )  # fmt: skip
 
@@ -381,7 +392,8 @@ class FraudRows:
         code[testing] = check.mix_table(self.shares.testing_codes, responses.RESPONSES)[lane[testing]]
         stopped = np.where(found.episodes.kind == fraud.STOLEN, responses.STOLEN, responses.SUSPECTED)
         stopped = np.where((found.episodes.kind == fraud.STOLEN) & (lane % 2 == 0), responses.LOST, stopped)
-        return np.where(found.late, stopped, code).astype(np.uint8)
+        code = np.where(found.late, stopped, code)
+        return np.where(found.failed, responses.OUTAGE, code).astype(np.uint8)
 
     # -- visits to skimmed terminals ------------------------------------------------------------------------------
 
@@ -439,13 +451,26 @@ class FraudRows:
         def lanes(column: str) -> U16:
             return self._lanes(day, f"visit {column}", n)
 
+        dollars = self.amounts.raw(category, person[2], lanes("amount"))
+        response = self._visit_responses(day, instants, dollars)
         return Sales(
             instants, np.full(n, VISIT, np.uint8), np.arange(n), who, home, person, cards.key, issue, category,
             np.full(n, mcc.CP, np.uint8), merchant, lat, lon, haversine(home.lat, home.lon, lat, lon),
-            self.amounts.raw(category, person[2], lanes("amount")), lanes("cents"),
+            dollars, lanes("cents"),
             check.present_entries(self.config, self.amounts.laws, day, who.country, category, lanes("entry")),
             check.mix_table(self.config.verification.present, check.VERIFICATIONS)[lanes("verification")],
             np.full(n, check.NULL, np.uint8), np.full(n, check.NULL, np.uint8), np.zeros(n, np.uint64), who.country,
-            np.zeros(n, np.bool_), np.zeros(n, np.uint8), check.latencies()[lanes("latency")],
+            np.zeros(n, np.bool_), response, responses.latencies(response, lanes("latency")),
             np.full(n, check.NULL, np.uint8), np.full(n, NO_EPISODE, np.int64),
         )  # fmt: skip
+
+    def _visit_responses(self, day: date, timestamp: I64, dollars: NDArray[np.float32]) -> U8:
+        """Return the answers to visits: as to any purchase, for a card is copied whether it is accepted or not."""
+        n = len(timestamp)
+        code, decline = np.zeros(n, np.uint8), self._lanes(day, "visit declined", n)
+        rows = np.flatnonzero(decline < round(responses.decline_rate(self.config.cp_decline_rate, day) * LANES))
+        large, barred = dollars[rows] >= responses.LARGE_FROM, np.zeros(len(rows), np.bool_)
+        lane = self._lanes(day, "visit response", n)[rows]
+        code[rows] = responses.codes(self.config.answers, mcc.CP, False, day, False, large, barred, lane)
+        code[self._unanswered(day, timestamp, decline)] = responses.OUTAGE
+        return code

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
 from generators import get_generator
-from generators.finance import fraud
+from generators.finance import card_labels, fraud, responses
+from generators.labels import EVENT_DAY
 from tests.generators.finance.card_frames import overlays
 
 MIX = {
@@ -105,6 +107,7 @@ def test_skimmed_cards_used_the_same_terminal_before(extra: pl.DataFrame, stolen
     shared = terminals.filter(pl.col("card_id") >= 15)
     assert shared.height >= 3
     assert shared["home_region"].max() == 1
+    assert 0.0 < mean(~visits["is_approved"]) < 0.06  # answered like other purchases
     first = (
         stolen.filter(pl.col("fraud_type") == "counterfeit_skimming")
         .group_by("card_id")
@@ -200,3 +203,42 @@ def test_a_year_is_a_function_of_the_config() -> None:
     assert len(one.compromises.year(1969)) == 0  # type: ignore[attr-defined]
     counts = np.bincount(late.kind, minlength=6)
     assert counts[fraud.CREDENTIALS] > counts[fraud.APPLICATION] > 0
+
+
+def in_windows(generator: Any, year: int, months: range) -> list[tuple[date, tuple[int, int]]]:
+    """Return the outages of some months with the days on which they begin."""
+    found = []
+    for month in months:
+        for window in responses.outages(generator.config.seed, generator.name, year, month, generator.config.timezone):
+            found.append((datetime.fromtimestamp(window[0] / 1e6, generator.config.zone).date(), window))
+    return found
+
+
+def test_an_outage_spares_nobody() -> None:
+    """Purchases, subscriptions, fraud and visits to skimmed terminals fail alike, and failed fraud is no loss."""
+    generator: Any = get_generator("credit_cards", base_daily_volume=40_000, fraud_rate=0.01)
+    rows, labels = [], []
+    for day, (begin, end) in in_windows(generator, 2024, range(1, 9)):
+        frame = generator.generate(day)
+        rows.append(frame.filter(pl.col("timestamp").dt.epoch("us").is_between(begin, end, closed="left")))
+        known = generator.outcomes("fraud_labels", day)
+        labels.append(card_labels.rows(known.with_columns(**{EVENT_DAY: pl.lit(day)}), day, generator.ids))
+    failed = pl.concat(rows).with_columns(failed=pl.col("response_code") == "91")
+
+    def share(part: pl.Expr, frame: pl.DataFrame = failed) -> tuple[float, float]:
+        """Return the share of rows that fail, and five standard deviations of it."""
+        own = frame.filter(part)
+        assert own.height > 60
+        return mean(own["failed"]), 5 * math.sqrt(0.32 * 0.68 / own.height)
+
+    fraud, recurring = pl.col("is_fraud"), pl.col("is_recurring")
+    for part in (fraud, recurring, ~fraud & ~recurring):
+        found, slack = share(part)
+        assert found == pytest.approx(0.32, abs=slack)
+        spared, slack = share(part, failed.with_columns(pl.col("failed") & ~part))
+        assert abs(spared - 0.32) > slack  # the mutant that this test must catch
+    assert (failed.filter("failed")["auth_latency_ms"] >= 2000).all()
+    told = failed.filter(fraud & pl.col("failed")).join(pl.concat(labels), on="transaction_id")
+    assert told.height > 10
+    assert set(told["label_source"]) == {card_labels.MODEL}
+    assert told["chargeback_date"].null_count() == told.height
