@@ -162,6 +162,22 @@ def test_references_hold() -> None:
         generator.dimension("shops", start, through)
 
 
+def test_remote_payments_go_to_merchants_who_sell_online() -> None:
+    generator = fresh(base_daily_volume=6_000, fraud_rate=0.01, country_mix="global")
+    day = date(2024, 6, 1)
+    shops = pl.concat(list(generator.dimension("merchants", day, day))).select("merchant_id", "is_online")
+    rows = generator.generate(day).join(shops, on="merchant_id")
+    remote = pl.col("channel") == "card_not_present"
+
+    def offline(frame: pl.DataFrame) -> int:
+        return frame.filter(remote & ~pl.col("is_online")).height
+
+    assert offline(rows) == 0
+    assert 0.1 < float(shops["is_online"].mean()) < 0.9  # type: ignore[arg-type]
+    assert rows.filter(~remote & ~pl.col("is_online")).height > 500
+    assert offline(rows.with_columns(pl.col("is_online").shuffle(seed=1))) > 500  # the mutant: drawn by itself
+
+
 def test_dimension_shows_nothing_later_than_through() -> None:
     generator = fresh(base_daily_volume=1_000)
     start = date(2024, 6, 1)
