@@ -383,10 +383,11 @@ class FraudRows:
         lane = self._lanes(day, "response", n)
         barred = abroad | (category == mcc.index("7995"))
         large = dollars >= responses.LARGE_FROM
-        for channel in (mcc.CP, mcc.CNP):
-            rows = np.flatnonzero(found.declined & (found.channel == channel))
+        strong = np.array([c.sca for c in COUNTRIES])[found.episodes.country]
+        for channel, sca in ((mcc.CP, False), (mcc.CP, True), (mcc.CNP, False), (mcc.CNP, True)):
+            rows = np.flatnonzero(found.declined & (found.channel == channel) & (strong == sca))
             code[rows] = responses.codes(
-                self.config.answers, channel, False, day, False, large[rows], barred[rows], lane[rows]
+                self.config.answers, channel, False, day, sca, large[rows], barred[rows], lane[rows]
             )
         testing = np.flatnonzero(found.declined & (found.episodes.kind == fraud.TESTING))
         code[testing] = check.mix_table(self.shares.testing_codes, responses.RESPONSES)[lane[testing]]

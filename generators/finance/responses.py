@@ -46,6 +46,9 @@ LARGE_FROM, LARGE_FACTOR = 250.0, 5.0
 """Amount in USD from which code 61 is more likely."""
 BARRED_FACTOR = 6.0
 """Factor of code 57 in gambling and across borders."""
+SCA_FACTOR = 2.1
+"""Factor of code 1A in remote rows that are not recurring, where strong customer authentication is the rule. They are
+half of the declines there, of which the code is then the table's share."""
 
 
 def decline_rate(channel_rate: float, day: date) -> float:
@@ -67,7 +70,7 @@ def _code_picks(mix: tuple[tuple[str, float], ...], channel: int, recurring: boo
             shares["61"] *= LARGE_FACTOR if large else 0.92
             shares["57"] *= BARRED_FACTOR if barred else 0.8
             if sca and channel == mcc.CNP:
-                shares["1A"] *= 8.0
+                shares["1A"] *= SCA_FACTOR
             else:
                 shares["05"] += shares.pop("1A")
             if not any(shares.values()):  # none of the codes that the mix names is the channel's

@@ -162,6 +162,18 @@ def test_references_hold() -> None:
         generator.dimension("shops", start, through)
 
 
+def test_strong_authentication_is_one_decline_in_a_hundred() -> None:
+    generator = fresh(country="GB", timezone="Europe/London", base_daily_volume=40_000, fraud_rate=0.01)
+    frame = pl.concat([generator.generate(date(2024, 3, 4) + timedelta(9 * n)) for n in range(5)])
+    declined = frame.filter(~pl.col("is_approved"))
+    strong = declined["response_code"] == "1A"
+    assert 0.005 <= strong.mean() <= 0.02  # type: ignore[operator]
+    asked = declined.filter(strong)
+    assert asked["channel"].unique().to_list() == ["card_not_present"]
+    assert not asked["is_recurring"].any()
+    assert 0 < asked["is_fraud"].sum() < asked.height  # the code tells nothing about fraud
+
+
 def test_remote_payments_go_to_merchants_who_sell_online() -> None:
     generator = fresh(base_daily_volume=6_000, fraud_rate=0.01, country_mix="global")
     day = date(2024, 6, 1)
