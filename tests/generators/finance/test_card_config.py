@@ -162,6 +162,30 @@ def test_references_hold() -> None:
         generator.dimension("shops", start, through)
 
 
+def test_the_zone_is_the_countrys_where_none_is_given() -> None:
+    def zone(**fields: object) -> str:
+        return fresh(**fields).config.timezone
+
+    assert zone() == "America/New_York"
+    assert zone(country="US") == "America/New_York"
+    assert zone(country="GB") == "Europe/London"
+    assert zone(country_mix="global") == "UTC"
+    assert zone(country_mix="global", country="GB") == "UTC"
+    assert zone(country="GB", timezone="America/New_York") == "America/New_York"
+    german = CreditCardsConfig.create(country="DE")
+    assert german.changed({"country": "GB"}).timezone == "Europe/London"
+    assert CreditCardsConfig.create(timezone="UTC").changed({"country": "GB"}).timezone == "UTC"
+    for fields in ({}, {"country": "GB"}, {"country": "GB", "timezone": "America/New_York"}, {"timezone": "UTC"},
+                   {"country_mix": "global"}, {"country_mix": "global", "timezone": "America/New_York"}):  # fmt: skip
+        config = CreditCardsConfig.create(**fields)
+        assert CreditCardsConfig.model_validate_json(config.canonical()) == config
+    # Breakfast is at home: the lowest hour of purchases at shops is before dawn on the country's clock.
+    frame = fresh(country="AU", base_daily_volume=6_000).generate(DAY)
+    hours = frame.filter(pl.col("channel") == "card_present")["timestamp"].dt.hour()
+    assert hours.is_between(10, 19).mean() > 0.6  # type: ignore[operator]
+    assert str(frame["timestamp"].dtype.time_zone) == "Australia/Sydney"  # type: ignore[attr-defined]
+
+
 def test_strong_authentication_is_one_decline_in_a_hundred() -> None:
     generator = fresh(country="GB", timezone="Europe/London", base_daily_volume=40_000, fraud_rate=0.01)
     frame = pl.concat([generator.generate(date(2024, 3, 4) + timedelta(9 * n)) for n in range(5)])
