@@ -196,6 +196,9 @@ def test_strong_authentication_is_one_decline_in_a_hundred() -> None:
     assert asked["channel"].unique().to_list() == ["card_not_present"]
     assert not asked["is_recurring"].any()
     assert 0 < asked["is_fraud"].sum() < asked.height  # the code tells nothing about fraud
+    remote = frame.filter((pl.col("channel") == "card_not_present") & ~pl.col("is_fraud"))
+    for name, share in {"none": 0.28, "3ds_challenge": 0.28, "3ds_frictionless": 0.44}.items():
+        assert (remote["cardholder_verification"] == name).mean() == pytest.approx(share, abs=0.02)
 
 
 def test_remote_payments_go_to_merchants_who_sell_online() -> None:
