@@ -310,7 +310,7 @@ class FraudRows:
             verification.astype(np.uint8),
             np.where(check.cvv_null(found.channel, entry), np.uint8(check.NULL), cvv).astype(np.uint8),
             np.where(remote & (where == who.country), avs, np.uint8(check.NULL)).astype(np.uint8),
-            self._devices(found, day, who.number), np.where(home_ip, who.country, other).astype(np.uint8),
+            self._devices(found, who.number), np.where(home_ip, who.country, other).astype(np.uint8),
             np.zeros(n, np.bool_), response, responses.latencies(response, self._lanes(day, "latency", n)), kind,
             found.episodes.number - (np.int64(1970) << 32),
         )  # fmt: skip
@@ -370,11 +370,12 @@ class FraudRows:
         lat, lon = destination(home, km, bearing)
         return lat, lon, haversine(home.lat, home.lon, lat, lon)
 
-    def _devices(self, found: FraudDay, day: date, customer: I64) -> NDArray[np.uint64]:
-        n = len(customer)
-        new = self._rng(day, "device").random(n) < by_type(self.shares.new_device)[found.episodes.kind]
-        key = hash_key(self.cardholders.seed, self.cardholders.generator, "thief device")
-        stranger = (hash64(key, found.episodes.number) >> np.uint64(25)) | KNOWN_DEVICES
+    def _devices(self, found: FraudDay, customer: I64) -> NDArray[np.uint64]:
+        """Return numbers of devices: throughout an episode the thief's, or throughout the customer's own."""
+        seed, name, number = self.cardholders.seed, self.cardholders.generator, found.episodes.number
+        lane = hash64(hash_key(seed, name, "thief has a device"), number) >> np.uint64(48)
+        new = lane < np.round(by_type(self.shares.new_device) * LANES)[found.episodes.kind]
+        stranger = (hash64(hash_key(seed, name, "thief device"), number) >> np.uint64(25)) | KNOWN_DEVICES
         return np.where(new, stranger, customer.astype(np.uint64) * np.uint64(2))
 
     def _responses(self, found: FraudDay, day: date, category: U8, dollars: Any, abroad: NDArray[np.bool_]) -> U8:

@@ -147,6 +147,19 @@ def test_kinds_look_as_described(stolen: pl.DataFrame) -> None:
     assert opened["card_age_days"].max() < 60  # type: ignore[operator]
 
 
+def test_a_thief_has_one_device(stolen: pl.DataFrame) -> None:
+    def devices(frame: pl.DataFrame) -> int:
+        """Most devices of an episode."""
+        return int(frame.group_by("fraud_episode_id").agg(pl.col("device_id").n_unique())["device_id"].max())  # type: ignore[call-overload]
+
+    remote = stolen.filter(pl.col("channel") == "card_not_present")
+    assert devices(remote) == 1
+    assert devices(remote.with_columns(pl.col("device_id").shuffle(seed=1))) > 1  # the mutant: a device a row
+    # A device of the thief's is seen in one episode alone; a customer's own is his.
+    owners = remote.group_by("device_id").agg(pl.col("customer_id").n_unique())
+    assert owners["customer_id"].max() == 1
+
+
 def test_compromised_cards_are_issued_again() -> None:
     generator = get_generator("credit_cards", base_daily_volume=20_000)
     frame = overlays(generator, date(2024, 2, 1), 29).filter(pl.col("is_fraud"))
