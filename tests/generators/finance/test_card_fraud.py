@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from scipy import stats
 
 from generators import get_generator
 from generators.finance import card_labels, fraud, responses
@@ -20,6 +21,8 @@ MIX = {
     "counterfeit_skimming": 0.06, "application_fraud": 0.04,
 }  # fmt: skip
 CLUSTERS = ("card_testing", "counterfeit_skimming")
+MEAN_ROWS = {"cnp_stolen_credentials": 2.4, "card_testing": 6.5, "account_takeover": 1.95, "lost_stolen": 4.0,
+             "counterfeit_skimming": 2.85, "application_fraud": 6.5}  # fmt: skip
 ROWS = {"cnp_stolen_credentials": 4, "card_testing": 9, "account_takeover": 3, "lost_stolen": 6,
         "counterfeit_skimming": 5, "application_fraud": 10}  # fmt: skip
 FIRST, DAYS, BASE = date(2024, 1, 1), 91, 100_000
@@ -56,6 +59,56 @@ def test_level_and_mix(stolen: pl.DataFrame) -> None:
     assert mean(~stolen["is_approved"]) == pytest.approx(0.35, abs=0.03)
     remote = stolen.filter(pl.col("channel") == "card_not_present")
     assert 0.70 <= remote["billing_amount"].sum() / stolen["billing_amount"].sum() <= 0.90
+
+
+def within_the_rate(rows: pl.DataFrame, expected: float) -> None:
+    """Check a year's fraud rows against the 0.0012 of all expected rows, attacks and skimmers being one draw each.
+
+    Args:
+        rows: episode, place in it, kind and cluster (of an attack or skimmer, else -1) of each fraud row.
+        expected: Expected rows of the year, fraud or not.
+    """
+    alone = rows.filter(pl.col("cluster") < 0)
+    sizes = pl.concat(
+        [
+            alone.group_by("episode").len()["len"],
+            rows.filter(pl.col("cluster") >= 0).group_by("year", "kind", "cluster").len()["len"],
+        ]
+    ).cast(pl.Float64)
+    assert sizes.sum() == rows.height
+    # A Poisson number of draws of sizes k has the variance sum k^2, whatever the sizes are.
+    assert abs(rows.height - 0.0012 * expected) <= 5 * math.sqrt(float((sizes**2).sum()))
+    wanted = sum(0.0012 * expected * MIX[name] / MEAN_ROWS[name] for name in MIX if name not in CLUSTERS)
+    low, high = stats.poisson.interval(1 - 1e-6, wanted)
+    assert low <= alone.filter(pl.col("place") == 0).height <= high
+
+
+def test_rate_within_its_interval() -> None:
+    """A year at 100,000 rows a day: 44,000 frauds, of which 24 attacks and 22 skimmers make most of the variance."""
+    generator: Any = get_generator("credit_cards", base_daily_volume=BASE)
+    days = [FIRST + timedelta(n) for n in range(366)]
+    rows = pl.concat(
+        [
+            pl.DataFrame(
+                {
+                    "episode": found.episodes.number,
+                    "year": found.episodes.number >> 32,
+                    "place": found.place,
+                    "kind": found.episodes.kind,
+                    "cluster": found.episodes.group,
+                }
+            )
+            for found in map(generator.fraud_rows.on_day, days)
+        ]
+    )
+    expected = sum(generator.expected(day) for day in days)
+    within_the_rate(rows, expected)
+    for fewer in (
+        rows.filter(pl.col("episode") % 4 != 0),
+        rows.filter((pl.col("episode") % 4 != 0) | (pl.col("cluster") >= 0)),
+    ):
+        with pytest.raises(AssertionError):
+            within_the_rate(fewer, expected)
 
 
 def test_an_episode_is_one_card_and_few_rows(stolen: pl.DataFrame) -> None:
