@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from datetime import date
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, ValidationInfo, field_validator, model_validator
 
 from generators.base import check_day
 from generators.config import GeneratorConfig, HolidayProfile
@@ -29,6 +31,14 @@ PRESETS = {"realistic": 0.0012, "teaching": 0.005}
 """Fraud rate by preset: share of all authorisations."""
 
 
+def _zone(values: Mapping[str, Any]) -> str:
+    """Return the time zone of a config that gives none: UTC for the global mix, else the country's."""
+    if values.get("country_mix") == "global":
+        return "UTC"
+    zones = {country.code: country.timezone for country in COUNTRIES}
+    return zones.get(str(values.get("country")), zones["US"])
+
+
 CNP_SHARE = 0.35
 """Share of card-not-present rows by default, as the table of categories has it."""
 
@@ -36,6 +46,10 @@ CNP_SHARE = 0.35
 class CreditCardsConfig(GeneratorConfig):
     """What determines card payments."""
 
+    timezone: str = Field(
+        default="America/New_York",
+        description="IANA zone in which days begin and hours count; not given: the country's, UTC for the global mix.",
+    )
     base_daily_volume: int = Field(default=5_000, ge=1, le=100_000_000, description="Rows on an ordinary day.")
     holiday_profile: HolidayProfile = Field(
         default=HolidayProfile.retail, description="Overlap rule of events: retail or seed."
@@ -55,7 +69,7 @@ class CreditCardsConfig(GeneratorConfig):
     )
     fraud_shift: date | None = Field(default=None, description="Day of an abrupt change of fraud; null: none.")
     country_mix: Literal["single", "global"] = Field(
-        default="single", description="Cardholders of one country, or of eight (then the time zone is UTC by default)."
+        default="single", description="Cardholders of one country, or of eight."
     )
     country_shares: Mix = Field(
         default={c.code: c.share for c in COUNTRIES},
@@ -111,12 +125,21 @@ class CreditCardsConfig(GeneratorConfig):
     disputes: DisputeShares = Field(default=DisputeShares(), description="Genuine purchases that are disputed.")
     labels: LabelShares = Field(default=LabelShares(), description="What a bank learns of fraud.")
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _global_days_are_utc(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("country_mix") == "global" and "timezone" not in values:
-            return {**values, "timezone": "UTC"}
-        return values
+    def _zone_of_the_country(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        if not isinstance(values, dict) or "timezone" in values:
+            return handler(values)
+        config = handler({**values, "timezone": _zone(values)})
+        config.model_fields_set.discard("timezone")  # so that another country still brings its own
+        return config
+
+    def canonical(self) -> str:
+        """Return the config as JSON with sorted keys, without the fields that it has when they are not given."""
+        fields = self.model_dump(mode="json", exclude_defaults=True)
+        if self.timezone == _zone({}) != _zone(fields):
+            fields["timezone"] = self.timezone
+        return json.dumps(fields, sort_keys=True, separators=(",", ":"))
 
     @field_validator("country")
     @classmethod

@@ -150,7 +150,7 @@ def merchants(shops: Merchants, names: pl.Series, start: date, through: date) ->
                 "merchant_region": slots.region[slot],
                 "lat": lat,
                 "lon": lon,
-                "is_online": shops.online(slot, shown.lanes),
+                "is_online": shops.online(slot),
                 "popularity_rank": slots.rank[slot],
             },
         )

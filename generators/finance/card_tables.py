@@ -167,7 +167,11 @@ MERCHANTS = TableSchema(
         Column("merchant_region", pl.Enum(geography.REGION_CODES), "Region of the seat."),
         Column("lat", pl.Float64, "Latitude of the seat.", unit="degrees", ge=-90, le=90),
         Column("lon", pl.Float64, "Longitude of the seat.", unit="degrees", ge=-180, le=180),
-        Column("is_online", pl.Boolean, "Whether the merchant sells online only."),
+        Column(
+            "is_online",
+            pl.Boolean,
+            "Whether the merchant also sells online, by mail or phone; others have no card-not-present payments.",
+        ),
         Column("popularity_rank", pl.UInt16, "Place in its pool of category and area by popularity, from 1.", ge=1),
     ),
 )

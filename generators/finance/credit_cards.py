@@ -97,7 +97,7 @@ class CreditCardsGenerator(BaseGenerator[CreditCardsConfig]):
     domain = "finance"
     description = "Card payment authorisations with cards, merchants, subscriptions, and fraud whose labels mature."
     config_type = CreditCardsConfig
-    revision = 2
+    revision = 3
     tables = card_tables.TABLES
 
     @cached_property
@@ -227,6 +227,7 @@ class CreditCardsGenerator(BaseGenerator[CreditCardsConfig]):
             config.recurring_decline_rate,
             config.checks.avs,
             config.answers,
+            config.timezone,
         )
 
     def _expected_days(self, year: int) -> F64:

@@ -53,6 +53,7 @@ class FraudDay:
         place: (n,) number of the row in its episode, from 0.
         timestamp: (n,) UTC microseconds.
         late: (n,) whether the row comes on the day of the report or after it, or when the card was replaced.
+        failed: (n,) whether it is declined because the issuer is unavailable.
         declined: (n,) whether the row is declined.
         channel: (n,) channel codes.
     """
@@ -61,6 +62,7 @@ class FraudDay:
     place: I64
     timestamp: I64
     late: NDArray[np.bool_]
+    failed: NDArray[np.bool_]
     declined: NDArray[np.bool_]
     channel: U8
 
@@ -134,13 +136,22 @@ class FraudRows:
         order = np.argsort(timestamp, kind="stable")
         episodes = Episodes.concat(found).take(order)
         late = np.concatenate(ends)[order] <= number
-        declined = self._rng(day, "declined").random(len(order)) < by_type(self.shares.declined)[episodes.kind]
+        decline = self._lanes(day, "declined", len(order))
+        failed = self._unanswered(day, timestamp[order], decline)
+        declined = late | failed | (decline < np.round(by_type(self.shares.declined) * LANES)[episodes.kind])
         remote = np.isin(episodes.kind, (fraud.CREDENTIALS, fraud.TESTING, fraud.TAKEOVER))
         remote |= (episodes.kind == fraud.APPLICATION) & (
             self._rng(day, "channel").random(len(order)) < self.shares.remote
         )
         return FraudDay(
-            episodes, np.concatenate(place)[order], timestamp[order], late, declined | late, remote.astype(np.uint8)
+            episodes, np.concatenate(place)[order], timestamp[order], late, failed, declined, remote.astype(np.uint8)
+        )
+
+    def _unanswered(self, day: date, timestamp: I64, decline: U16) -> NDArray[np.bool_]:
+        """Return which of (n,) rows are declined because the issuer is unavailable."""
+        people = self.cardholders
+        return responses.unanswered(
+            self.config.answers, timestamp, day, people.seed, people.generator, self.config.timezone, decline
         )
 
     def _starting(self, first: int, last: int, quick: bool) -> Episodes:
@@ -290,7 +301,7 @@ class FraudRows:
         home_ip = self._rng(day, "ip").random(n) < pairs_by_type(shares.home_ip, 1.0)[kind, careless]
         other = np.where(where != who.country, where, self._preferred(day, who.country))
         numbers = np.arange(n)
-        latency = check.latencies()[self._lanes(day, "latency", n)]
+        response = self._responses(found, day, category, dollars, where != who.country)
         lane = self._lanes(day, "verification", n)
         verification = np.where(
             remote,
@@ -303,8 +314,8 @@ class FraudRows:
             verification.astype(np.uint8),
             np.where(check.cvv_null(found.channel, entry), np.uint8(check.NULL), cvv).astype(np.uint8),
             np.where(remote & (where == who.country), avs, np.uint8(check.NULL)).astype(np.uint8),
-            self._devices(found, day, who.number), np.where(home_ip, who.country, other).astype(np.uint8),
-            np.zeros(n, np.bool_), self._responses(found, day, category, dollars, where != who.country), latency, kind,
+            self._devices(found, who.number), np.where(home_ip, who.country, other).astype(np.uint8),
+            np.zeros(n, np.bool_), response, responses.latencies(response, self._lanes(day, "latency", n)), kind,
             found.episodes.number - (np.int64(1970) << 32),
         )  # fmt: skip
 
@@ -363,11 +374,12 @@ class FraudRows:
         lat, lon = destination(home, km, bearing)
         return lat, lon, haversine(home.lat, home.lon, lat, lon)
 
-    def _devices(self, found: FraudDay, day: date, customer: I64) -> NDArray[np.uint64]:
-        n = len(customer)
-        new = self._rng(day, "device").random(n) < by_type(self.shares.new_device)[found.episodes.kind]
-        key = hash_key(self.cardholders.seed, self.cardholders.generator, "thief device")
-        stranger = (hash64(key, found.episodes.number) >> np.uint64(25)) | KNOWN_DEVICES
+    def _devices(self, found: FraudDay, customer: I64) -> NDArray[np.uint64]:
+        """Return numbers of devices: throughout an episode the thief's, or throughout the customer's own."""
+        seed, name, number = self.cardholders.seed, self.cardholders.generator, found.episodes.number
+        lane = hash64(hash_key(seed, name, "thief has a device"), number) >> np.uint64(48)
+        new = lane < np.round(by_type(self.shares.new_device) * LANES)[found.episodes.kind]
+        stranger = (hash64(hash_key(seed, name, "thief device"), number) >> np.uint64(25)) | KNOWN_DEVICES
         return np.where(new, stranger, customer.astype(np.uint64) * np.uint64(2))
 
     def _responses(self, found: FraudDay, day: date, category: U8, dollars: Any, abroad: NDArray[np.bool_]) -> U8:
@@ -376,16 +388,18 @@ class FraudRows:
         lane = self._lanes(day, "response", n)
         barred = abroad | (category == mcc.index("7995"))
         large = dollars >= responses.LARGE_FROM
-        for channel in (mcc.CP, mcc.CNP):
-            rows = np.flatnonzero(found.declined & (found.channel == channel))
+        strong = np.array([c.sca for c in COUNTRIES])[found.episodes.country]
+        for channel, sca in ((mcc.CP, False), (mcc.CP, True), (mcc.CNP, False), (mcc.CNP, True)):
+            rows = np.flatnonzero(found.declined & (found.channel == channel) & (strong == sca))
             code[rows] = responses.codes(
-                self.config.answers, channel, False, day, False, large[rows], barred[rows], lane[rows]
+                self.config.answers, channel, False, day, sca, large[rows], barred[rows], lane[rows]
             )
         testing = np.flatnonzero(found.declined & (found.episodes.kind == fraud.TESTING))
         code[testing] = check.mix_table(self.shares.testing_codes, responses.RESPONSES)[lane[testing]]
         stopped = np.where(found.episodes.kind == fraud.STOLEN, responses.STOLEN, responses.SUSPECTED)
         stopped = np.where((found.episodes.kind == fraud.STOLEN) & (lane % 2 == 0), responses.LOST, stopped)
-        return np.where(found.late, stopped, code).astype(np.uint8)
+        code = np.where(found.late, stopped, code)
+        return np.where(found.failed, responses.OUTAGE, code).astype(np.uint8)
 
     # -- visits to skimmed terminals ------------------------------------------------------------------------------
 
@@ -443,13 +457,26 @@ class FraudRows:
         def lanes(column: str) -> U16:
             return self._lanes(day, f"visit {column}", n)
 
+        dollars = self.amounts.raw(category, person[2], lanes("amount"))
+        response = self._visit_responses(day, instants, dollars)
         return Sales(
             instants, np.full(n, VISIT, np.uint8), np.arange(n), who, home, person, cards.key, issue, category,
             np.full(n, mcc.CP, np.uint8), merchant, lat, lon, haversine(home.lat, home.lon, lat, lon),
-            self.amounts.raw(category, person[2], lanes("amount")), lanes("cents"),
+            dollars, lanes("cents"),
             check.present_entries(self.config, self.amounts.laws, day, who.country, category, lanes("entry")),
             check.mix_table(self.config.verification.present, check.VERIFICATIONS)[lanes("verification")],
             np.full(n, check.NULL, np.uint8), np.full(n, check.NULL, np.uint8), np.zeros(n, np.uint64), who.country,
-            np.zeros(n, np.bool_), np.zeros(n, np.uint8), check.latencies()[lanes("latency")],
+            np.zeros(n, np.bool_), response, responses.latencies(response, lanes("latency")),
             np.full(n, check.NULL, np.uint8), np.full(n, NO_EPISODE, np.int64),
         )  # fmt: skip
+
+    def _visit_responses(self, day: date, timestamp: I64, dollars: NDArray[np.float32]) -> U8:
+        """Return the answers to visits: as to any purchase, for a card is copied whether it is accepted or not."""
+        n = len(timestamp)
+        code, decline = np.zeros(n, np.uint8), self._lanes(day, "visit declined", n)
+        rows = np.flatnonzero(decline < round(responses.decline_rate(self.config.cp_decline_rate, day) * LANES))
+        large, barred = dollars[rows] >= responses.LARGE_FROM, np.zeros(len(rows), np.bool_)
+        lane = self._lanes(day, "visit response", n)[rows]
+        code[rows] = responses.codes(self.config.answers, mcc.CP, False, day, False, large, barred, lane)
+        code[self._unanswered(day, timestamp, decline)] = responses.OUTAGE
+        return code

@@ -66,7 +66,7 @@ class EpisodeShares(FieldGroup):
         default={
             "cnp_stolen_credentials": 0.42, "card_testing": 0.60, "account_takeover": 0.60, "application_fraud": 0.50
         },
-        description="Fraud type -> share of card-not-present rows from a device of the thief.",
+        description="Fraud type -> share of episodes whose card-not-present rows come from a device of the thief.",
     )  # fmt: skip
     home_ip: Each[Pair] = Field(
         default={

@@ -219,8 +219,7 @@ class Genuine:
         cvv = check.mix_table(self.config.checks.cvv, check.CVV_RESULTS)[self.lanes("cvv_result")]
         cvv[check.cvv_null(self.channel, entry)] = check.NULL
         response = self._responses(category, dollars, ~domestic)
-        latency = check.latencies()[self._raw_lanes("auth_latency_ms")]
-        latency[response == responses.OUTAGE] += np.uint16(check.OUTAGE_MS)
+        latency = responses.latencies(response, self._raw_lanes("auth_latency_ms"))
         return Sales(
             batch.timestamp, np.full(n, GENUINE, np.uint8), batch.row, who, home, person, cards.key,
             reissues.issue(cards.key, cards.issue, batch.day_number), category, self.channel, merchant, lat, lon,

@@ -247,6 +247,11 @@ def _log_rates(seed: int, generator: str, currency: str) -> F64:
     return walk
 
 
+def levels() -> F64:
+    """Return (countries,) units of each country's currency for one US dollar, the level that the rate walks around."""
+    return np.array([country.rate for country in COUNTRIES])
+
+
 def rates(seed: int, generator: str, day: int) -> F64:
     """Return (countries,) units of each country's currency for one US dollar on a day (days since 1970-01-01)."""
     return np.array(

@@ -249,10 +249,9 @@ class Merchants:
         lon = west + (east - west) * (lanes[2] + 0.5) / LANES
         return np.round(lat, 5), np.round(lon, 5)
 
-    def online(self, slot: NDArray[Any], lanes: U16) -> NDArray[np.bool_]:
-        """Return whether merchants sell online only: as often as the category's rows are remote."""
-        bound = np.where(self.slots.local[slot], 0.0, self.laws.remotes[self.slots.category[slot]])
-        return np.asarray(lanes[3] < bound * LANES)
+    def online(self, slot: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return whether merchants sell without the card present: national ones of categories that have such rows."""
+        return np.asarray(~self.slots.local[slot] & (self.laws.remotes[self.slots.category[slot]] > 0.0))
 
 
 @dataclass(frozen=True, eq=False)

@@ -46,7 +46,8 @@ class Subscriptions:
         share: Share of all rows that are recurring payments.
         decline_rate: Share of payments that are declined.
         avs: Shares of the address check's results.
-        answers: Shares of the response codes.
+        answers: Shares of the response codes, and how often an outage declines.
+        timezone: Zone in which days begin.
     """
 
     cardholders: Cardholders
@@ -56,6 +57,7 @@ class Subscriptions:
     decline_rate: float
     avs: Mapping[str, float]
     answers: AnswerShares
+    timezone: str
 
     def count(self, country: int) -> int:
         """Return a country's number of subscriptions, in proportion to the share of rows that are recurring."""
@@ -118,26 +120,28 @@ class Subscriptions:
         which = (words % np.uint64(251)).astype(np.int64) * self.cardholders.cards_held(person[3]) // 251
         cards = self.cardholders.cards(who, which, number)
         dollars = self.amounts.raw(category, person[2], amount_lane)
-        response = self._responses(day, dollars)
+        instants = np.concatenate(times)
+        response = self._responses(day, instants, dollars)
         return Sales(
-            np.concatenate(times), np.full(n, RECURRING, np.uint8), np.arange(n), who, home, person, cards.key,
+            instants, np.full(n, RECURRING, np.uint8), np.arange(n), who, home, person, cards.key,
             reissues.issue(cards.key, cards.issue, number), category, np.full(n, mcc.CNP, np.uint8),
             self.merchants.in_country(who.country, category, merchant_lane), np.zeros(n), np.zeros(n), np.zeros(n),
             dollars, cents_lane, np.full(n, check.ON_FILE, np.uint8), np.zeros(n, np.uint8),
             np.full(n, check.NULL, np.uint8), check.mix_table(self.avs, check.AVS_RESULTS)[self._lanes(day, "avs", n)],
             who.number.astype(np.uint64) * np.uint64(2), who.country, np.ones(n, np.bool_), response,
-            check.latencies()[self._lanes(day, "latency", n)], np.full(n, check.NULL, np.uint8),
+            responses.latencies(response, self._lanes(day, "latency", n)), np.full(n, check.NULL, np.uint8),
             np.full(n, NO_EPISODE, np.int64),
         )  # fmt: skip
 
-    def _responses(self, day: date, dollars: NDArray[np.float32]) -> NDArray[np.uint8]:
-        n = len(dollars)
-        declined = self._lanes(day, "declined", n) < round(responses.decline_rate(self.decline_rate, day) * LANES)
-        rows = np.flatnonzero(declined)
+    def _responses(self, day: date, timestamp: I64, dollars: NDArray[np.float32]) -> NDArray[np.uint8]:
+        n, decline = len(dollars), self._lanes(day, "declined", len(dollars))
+        rows = np.flatnonzero(decline < round(responses.decline_rate(self.decline_rate, day) * LANES))
         lane = self._lanes(day, "response", n)[rows]
         large, barred = dollars[rows] >= responses.LARGE_FROM, np.zeros(len(rows), np.bool_)
         code = np.zeros(n, np.uint8)
         code[rows] = responses.codes(self.answers, mcc.CNP, True, day, False, large, barred, lane)
+        failed = responses.unanswered(self.answers, timestamp, day, self._seed, self._generator, self.timezone, decline)
+        code[failed] = responses.OUTAGE
         return code
 
     @cached_property

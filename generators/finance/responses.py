@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from generators.finance import mcc
+from generators.finance import checks_at_sale, mcc
 from generators.finance.card_shares import AnswerShares
 from generators.intraday import day_bounds
 from generators.randomness import LANES, pick_table, stream
@@ -46,6 +46,9 @@ LARGE_FROM, LARGE_FACTOR = 250.0, 5.0
 """Amount in USD from which code 61 is more likely."""
 BARRED_FACTOR = 6.0
 """Factor of code 57 in gambling and across borders."""
+SCA_FACTOR = 2.1
+"""Factor of code 1A in remote rows that are not recurring, where strong customer authentication is the rule. They are
+half of the declines there, of which the code is then the table's share."""
 
 
 def decline_rate(channel_rate: float, day: date) -> float:
@@ -67,7 +70,7 @@ def _code_picks(mix: tuple[tuple[str, float], ...], channel: int, recurring: boo
             shares["61"] *= LARGE_FACTOR if large else 0.92
             shares["57"] *= BARRED_FACTOR if barred else 0.8
             if sca and channel == mcc.CNP:
-                shares["1A"] *= 8.0
+                shares["1A"] *= SCA_FACTOR
             else:
                 shares["05"] += shares.pop("1A")
             if not any(shares.values()):  # none of the codes that the mix names is the channel's
@@ -116,9 +119,39 @@ def in_outage(timestamp: I64, day: date, seed: int, generator: str, timezone: st
     found = None
     for year, month in {(day.year, day.month), (before.year, before.month)}:
         for begin, end in outages(seed, generator, year, month, timezone):
-            if len(timestamp) and begin <= timestamp[-1] and end > timestamp[0]:
+            if len(timestamp) and begin <= timestamp.max() and end > timestamp.min():
                 inside = (timestamp >= begin) & (timestamp < end)
                 found = inside if found is None else found | inside
+    return found
+
+
+def unanswered(
+    shares: AnswerShares, timestamp: I64, day: date, seed: int, generator: str, timezone: str, decline: U16
+) -> NDArray[np.bool_]:
+    """Return which of (n,) rows of a day are declined because the issuer is unavailable.
+
+    Args:
+        shares: How many are, while it is unavailable.
+        timestamp: (n,) UTC microseconds.
+        day: The day.
+        seed: The config's seed.
+        generator: Name of the generator.
+        timezone: Zone in which months begin.
+        decline: (n,) 16-bit draws whose lower end decides about other declines.
+    """
+    outage = in_outage(timestamp, day, seed, generator, timezone)
+    return np.zeros(len(timestamp), np.bool_) if outage is None else _struck(shares, outage, decline)
+
+
+def _struck(shares: AnswerShares, outage: NDArray[np.bool_], decline: U16) -> NDArray[np.bool_]:
+    """Return which of (n,) rows an outage declines: the upper end of the draw that decides about declines."""
+    return np.asarray(outage & (decline >= LANES - round(shares.outage_declined * LANES)), np.bool_)
+
+
+def latencies(response: U8, lane: U16) -> U16:
+    """Return the milliseconds to (n,) answers: log-normal, and two seconds more where the issuer does not answer."""
+    found = checks_at_sale.latencies()[lane]
+    found[response == OUTAGE] += np.uint16(checks_at_sale.OUTAGE_MS)
     return found
 
 
@@ -167,10 +200,7 @@ def answer(
     """
     limits = np.round(rates * LANES).clip(0, LANES - 1).astype(np.uint16)
     bound = limits[process]
-    hit = None
-    if outage is not None:
-        # The upper end of the same draw decides about the outage.
-        hit = outage & (decline >= LANES - round(shares.outage_declined * LANES))
+    hit = None if outage is None else _struck(shares, outage, decline)
     first = decline < bound
     if hit is not None:
         first |= hit

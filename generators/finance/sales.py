@@ -226,9 +226,9 @@ class Renderer:
     def _money(self, sales: Sales, day: int) -> dict[str, Any]:
         rates = geography.rates(self.cardholders.seed, self.cardholders.generator, day)
         where = self.merchants.slots.country[sales.merchant]
-        amount = money.with_cents(
-            self.amounts, sales.dollars * rates[where].astype(np.float32), sales.category, sales.cents
-        )
+        # A subscription costs the same every month in the merchant's currency; only a bill in another one moves.
+        level = np.where(sales.recurring, geography.levels()[where], rates[where]).astype(np.float32)
+        amount = money.with_cents(self.amounts, sales.dollars * level, sales.category, sales.cents)
         home, there = geography.CURRENCY_OF[sales.who.country], geography.CURRENCY_OF[where]
         billing = amount.copy()
         rows = np.flatnonzero(home != there)

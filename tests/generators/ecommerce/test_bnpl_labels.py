@@ -80,7 +80,7 @@ def test_outcome_is_known_on_its_partitions_day_after_the_purchase(outcomes: pl.
     assert (defaulted["outcome_known_date"] == expected).all()
 
 
-def test_outcomes_mature_by_age(purchases: pl.DataFrame, outcomes: pl.DataFrame) -> None:
+def mature_by_age(purchases: pl.DataFrame, outcomes: pl.DataFrame) -> None:
     age = (outcomes["outcome_known_date"] - outcomes["purchase_date"]).dt.total_days()
     assert age.min() >= 39  # type: ignore[operator]
     assert age.max() <= 130  # type: ignore[operator]
@@ -91,6 +91,18 @@ def test_outcomes_mature_by_age(purchases: pl.DataFrame, outcomes: pl.DataFrame)
     days = outcomes.join(four, on="transaction_id", how="semi")
     delay = (days["outcome_known_date"] - days["purchase_date"]).dt.total_days()
     assert sorted(delay.unique()) == [74, 88, 102]
+
+
+def test_outcomes_mature_by_age(purchases: pl.DataFrame, outcomes: pl.DataFrame) -> None:
+    mature_by_age(purchases, outcomes)
+    bought = pl.col("purchase_date")
+    for known in (
+        bought + timedelta(14),
+        pl.when("will_default").then(bought + timedelta(45)).otherwise("outcome_known_date"),
+        pl.when("will_default").then(bought + timedelta(88)).otherwise("outcome_known_date"),
+    ):
+        with pytest.raises(AssertionError):
+            mature_by_age(purchases, outcomes.with_columns(outcome_known_date=known))
 
 
 def test_paid_in_full_is_known_with_the_last_payment(outcomes: pl.DataFrame, instalments: pl.DataFrame) -> None:
@@ -165,9 +177,9 @@ def test_loan_that_defaults_pays_nothing_from_its_first_missed_instalment_on(
     assert unpaid.filter(unpaid["due_date"] >= end)["missed"].is_null().all()
 
 
-def test_payments_come_when_they_may(instalments: pl.DataFrame) -> None:
+def on_their_days(instalments: pl.DataFrame) -> None:
     first = instalments.filter(pl.col("installment_number") == 1)
-    assert (first["paid_on_time"] == first["due_date"]).all()
+    assert first["paid_on_time"].eq_missing(first["due_date"]).all()
     early = (instalments["due_date"] - instalments["paid_on_time"]).dt.total_days()
     assert early.drop_nulls().is_in([0, 1, 2, 3]).all()
     assert (early.filter(instalments["autopay"]).drop_nulls() == 0).all()
@@ -178,14 +190,50 @@ def test_payments_come_when_they_may(instalments: pl.DataFrame) -> None:
     assert late.max() <= 45  # type: ignore[operator]
     assert late.mean() == pytest.approx(1 + 1 / 0.18, abs=0.6)
     cured = instalments.filter(pl.col("paid_late").is_not_null())
-    assert (cured["missed"] == cured["due_date"] + timedelta(1)).all()
+    assert cured["missed"].eq_missing(cured["due_date"] + timedelta(1)).all()
     assert 0.80 <= instalments.unique("transaction_id")["autopay"].mean() <= 0.90  # type: ignore[operator]
 
 
-def test_missed_status_does_not_tell_who_will_default(instalments: pl.DataFrame, purchases: pl.DataFrame) -> None:
+FIRST_OF_LOAN, DUE = pl.col("installment_number") == 1, pl.col("due_date")
+BY_HAND = ~pl.col("autopay") & ~FIRST_OF_LOAN
+PAYMENTS: dict[str, dict[str, pl.Expr]] = {
+    "nobody pays early": {"paid_on_time": pl.when(pl.col("paid_on_time").is_not_null()).then(DUE)},
+    "everybody pays early": {"paid_on_time": pl.when(BY_HAND).then(DUE - timedelta(2)).otherwise("paid_on_time")},
+    "a week early": {"paid_on_time": pl.when(BY_HAND).then(pl.col("paid_on_time") - timedelta(4)).otherwise(
+        "paid_on_time")},
+    "autopay early": {"paid_on_time": pl.when(FIRST_OF_LOAN).then("paid_on_time").otherwise(
+        pl.col("paid_on_time") - timedelta(1))},
+    "late within a day": {"paid_late": pl.col("paid_late") - timedelta(1)},
+    "twice as late": {"paid_late": pl.col("paid_late") + (pl.col("paid_late") - DUE)},
+    "late payments without a miss": {"missed": pl.when(pl.col("paid_late").is_null()).then("missed")},
+    "everyone on autopay": {"autopay": pl.lit(True)},
+    "few on autopay": {"autopay": pl.col("autopay") & (pl.col("transaction_id").hash(1) % 8 > 0)},
+}  # fmt: skip
+"""What is done to the payments -> columns."""
+
+
+def test_payments_come_when_they_may(instalments: pl.DataFrame) -> None:
+    on_their_days(instalments)
+
+
+@pytest.mark.parametrize("name", PAYMENTS)
+def test_payments_at_other_times_are_noticed(instalments: pl.DataFrame, name: str) -> None:
+    with pytest.raises(AssertionError):
+        on_their_days(instalments.with_columns(**PAYMENTS[name]))
+
+
+def missed_tells_little(instalments: pl.DataFrame, purchases: pl.DataFrame) -> None:
     missed = instalments.filter(pl.col("missed").is_not_null() & (pl.col("installment_number") == 2))
     ends = missed.join(purchases.select("transaction_id", "will_default"), on="transaction_id")["will_default"]
     assert 0.1 < ends.mean() < 0.9  # type: ignore[operator]
+
+
+def test_missed_status_does_not_tell_who_will_default(instalments: pl.DataFrame, purchases: pl.DataFrame) -> None:
+    missed_tells_little(instalments, purchases)
+    defaulted = pl.col("charged_off").is_not_null().any().over("transaction_id")
+    for only in (defaulted, ~defaulted):
+        with pytest.raises(AssertionError):
+            missed_tells_little(instalments.with_columns(missed=pl.when(only).then("missed")), purchases)
 
 
 def test_fees_follow_ten_days_past_due(changes: pl.DataFrame) -> None:
@@ -216,11 +264,24 @@ def late_shares(instalments: pl.DataFrame, purchases: pl.DataFrame) -> dict[str,
     }
 
 
-def test_lateness_keeps_its_bands(instalments: pl.DataFrame, purchases: pl.DataFrame) -> None:
+def late_as_often_as_they_are(instalments: pl.DataFrame, purchases: pl.DataFrame) -> None:
     found = late_shares(instalments, purchases)
     assert found["late among good"] == pytest.approx(0.08, abs=0.01)
-    assert 0.09 <= found["ever late"] <= 0.14
+    assert 0.10 <= found["ever late"] <= 0.14
     assert 0.005 <= found["fee beyond default"] <= 0.045
+
+
+def test_lateness_keeps_its_bands(instalments: pl.DataFrame, purchases: pl.DataFrame) -> None:
+    late_as_often_as_they_are(instalments, purchases)
+    more = (pl.col("transaction_id").hash(1) % 12 == 0) & (pl.col("installment_number") == 2)
+    for late in (
+        pl.when(more).then(DUE + timedelta(3)).otherwise("paid_late"),  # about twice as many loans
+        pl.lit(None, pl.Date),
+        pl.when(pl.col("paid_late").is_not_null()).then(DUE + timedelta(11)),  # a fee on every late payment
+        pl.when(pl.col("paid_late").is_not_null()).then(DUE + timedelta(10)),  # none
+    ):
+        with pytest.raises(AssertionError):
+            late_as_often_as_they_are(instalments.with_columns(paid_late=late), purchases)
 
 
 def relative_risk(loans: pl.DataFrame) -> float:

@@ -162,6 +162,61 @@ def test_references_hold() -> None:
         generator.dimension("shops", start, through)
 
 
+def test_the_zone_is_the_countrys_where_none_is_given() -> None:
+    def zone(**fields: object) -> str:
+        return fresh(**fields).config.timezone
+
+    assert zone() == "America/New_York"
+    assert zone(country="US") == "America/New_York"
+    assert zone(country="GB") == "Europe/London"
+    assert zone(country_mix="global") == "UTC"
+    assert zone(country_mix="global", country="GB") == "UTC"
+    assert zone(country="GB", timezone="America/New_York") == "America/New_York"
+    german = CreditCardsConfig.create(country="DE")
+    assert german.changed({"country": "GB"}).timezone == "Europe/London"
+    assert CreditCardsConfig.create(timezone="UTC").changed({"country": "GB"}).timezone == "UTC"
+    for fields in ({}, {"country": "GB"}, {"country": "GB", "timezone": "America/New_York"}, {"timezone": "UTC"},
+                   {"country_mix": "global"}, {"country_mix": "global", "timezone": "America/New_York"}):  # fmt: skip
+        config = CreditCardsConfig.create(**fields)
+        assert CreditCardsConfig.model_validate_json(config.canonical()) == config
+    # Breakfast is at home: the lowest hour of purchases at shops is before dawn on the country's clock.
+    frame = fresh(country="AU", base_daily_volume=6_000).generate(DAY)
+    hours = frame.filter(pl.col("channel") == "card_present")["timestamp"].dt.hour()
+    assert hours.is_between(10, 19).mean() > 0.6  # type: ignore[operator]
+    assert str(frame["timestamp"].dtype.time_zone) == "Australia/Sydney"  # type: ignore[attr-defined]
+
+
+def test_strong_authentication_is_one_decline_in_a_hundred() -> None:
+    generator = fresh(country="GB", timezone="Europe/London", base_daily_volume=40_000, fraud_rate=0.01)
+    frame = pl.concat([generator.generate(date(2024, 3, 4) + timedelta(9 * n)) for n in range(5)])
+    declined = frame.filter(~pl.col("is_approved"))
+    strong = declined["response_code"] == "1A"
+    assert 0.005 <= strong.mean() <= 0.02  # type: ignore[operator]
+    asked = declined.filter(strong)
+    assert asked["channel"].unique().to_list() == ["card_not_present"]
+    assert not asked["is_recurring"].any()
+    assert 0 < asked["is_fraud"].sum() < asked.height  # the code tells nothing about fraud
+    remote = frame.filter((pl.col("channel") == "card_not_present") & ~pl.col("is_fraud"))
+    for name, share in {"none": 0.28, "3ds_challenge": 0.28, "3ds_frictionless": 0.44}.items():
+        assert (remote["cardholder_verification"] == name).mean() == pytest.approx(share, abs=0.02)
+
+
+def test_remote_payments_go_to_merchants_who_sell_online() -> None:
+    generator = fresh(base_daily_volume=6_000, fraud_rate=0.01, country_mix="global")
+    day = date(2024, 6, 1)
+    shops = pl.concat(list(generator.dimension("merchants", day, day))).select("merchant_id", "is_online")
+    rows = generator.generate(day).join(shops, on="merchant_id")
+    remote = pl.col("channel") == "card_not_present"
+
+    def offline(frame: pl.DataFrame) -> int:
+        return frame.filter(remote & ~pl.col("is_online")).height
+
+    assert offline(rows) == 0
+    assert 0.1 < float(shops["is_online"].mean()) < 0.9  # type: ignore[arg-type]
+    assert rows.filter(~remote & ~pl.col("is_online")).height > 500
+    assert offline(rows.with_columns(pl.col("is_online").shuffle(seed=1))) > 500  # the mutant: drawn by itself
+
+
 def test_dimension_shows_nothing_later_than_through() -> None:
     generator = fresh(base_daily_volume=1_000)
     start = date(2024, 6, 1)
@@ -207,4 +262,4 @@ def test_golden_month_of_fraud() -> None:
     days = [generator.overlay(date(2024, 6, 1) + timedelta(n)) for n in range(30)]
     fraud = pl.concat([frame.filter("is_fraud") for frame in days if frame is not None])
     assert fraud.height > 40
-    assert sha256(fraud.write_csv().encode()).hexdigest()[:16] == "7a6720a8b2d7622d"
+    assert sha256(fraud.write_csv().encode()).hexdigest()[:16] == "7c2de24f4f5bed1b"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from scipy import stats
 
 from generators import get_generator
-from generators.finance import fraud
+from generators.finance import card_labels, fraud, responses
+from generators.labels import EVENT_DAY
 from tests.generators.finance.card_frames import overlays
 
 MIX = {
@@ -18,6 +21,8 @@ MIX = {
     "counterfeit_skimming": 0.06, "application_fraud": 0.04,
 }  # fmt: skip
 CLUSTERS = ("card_testing", "counterfeit_skimming")
+MEAN_ROWS = {"cnp_stolen_credentials": 2.4, "card_testing": 6.5, "account_takeover": 1.95, "lost_stolen": 4.0,
+             "counterfeit_skimming": 2.85, "application_fraud": 6.5}  # fmt: skip
 ROWS = {"cnp_stolen_credentials": 4, "card_testing": 9, "account_takeover": 3, "lost_stolen": 6,
         "counterfeit_skimming": 5, "application_fraud": 10}  # fmt: skip
 FIRST, DAYS, BASE = date(2024, 1, 1), 91, 100_000
@@ -54,6 +59,56 @@ def test_level_and_mix(stolen: pl.DataFrame) -> None:
     assert mean(~stolen["is_approved"]) == pytest.approx(0.35, abs=0.03)
     remote = stolen.filter(pl.col("channel") == "card_not_present")
     assert 0.70 <= remote["billing_amount"].sum() / stolen["billing_amount"].sum() <= 0.90
+
+
+def within_the_rate(rows: pl.DataFrame, expected: float) -> None:
+    """Check a year's fraud rows against the 0.0012 of all expected rows, attacks and skimmers being one draw each.
+
+    Args:
+        rows: episode, place in it, kind and cluster (of an attack or skimmer, else -1) of each fraud row.
+        expected: Expected rows of the year, fraud or not.
+    """
+    alone = rows.filter(pl.col("cluster") < 0)
+    sizes = pl.concat(
+        [
+            alone.group_by("episode").len()["len"],
+            rows.filter(pl.col("cluster") >= 0).group_by("year", "kind", "cluster").len()["len"],
+        ]
+    ).cast(pl.Float64)
+    assert sizes.sum() == rows.height
+    # A Poisson number of draws of sizes k has the variance sum k^2, whatever the sizes are.
+    assert abs(rows.height - 0.0012 * expected) <= 5 * math.sqrt(float((sizes**2).sum()))
+    wanted = sum(0.0012 * expected * MIX[name] / MEAN_ROWS[name] for name in MIX if name not in CLUSTERS)
+    low, high = stats.poisson.interval(1 - 1e-6, wanted)
+    assert low <= alone.filter(pl.col("place") == 0).height <= high
+
+
+def test_rate_within_its_interval() -> None:
+    """A year at 100,000 rows a day: 44,000 frauds, of which 24 attacks and 22 skimmers make most of the variance."""
+    generator: Any = get_generator("credit_cards", base_daily_volume=BASE)
+    days = [FIRST + timedelta(n) for n in range(366)]
+    rows = pl.concat(
+        [
+            pl.DataFrame(
+                {
+                    "episode": found.episodes.number,
+                    "year": found.episodes.number >> 32,
+                    "place": found.place,
+                    "kind": found.episodes.kind,
+                    "cluster": found.episodes.group,
+                }
+            )
+            for found in map(generator.fraud_rows.on_day, days)
+        ]
+    )
+    expected = sum(generator.expected(day) for day in days)
+    within_the_rate(rows, expected)
+    for fewer in (
+        rows.filter(pl.col("episode") % 4 != 0),
+        rows.filter((pl.col("episode") % 4 != 0) | (pl.col("cluster") >= 0)),
+    ):
+        with pytest.raises(AssertionError):
+            within_the_rate(fewer, expected)
 
 
 def test_an_episode_is_one_card_and_few_rows(stolen: pl.DataFrame) -> None:
@@ -105,6 +160,7 @@ def test_skimmed_cards_used_the_same_terminal_before(extra: pl.DataFrame, stolen
     shared = terminals.filter(pl.col("card_id") >= 15)
     assert shared.height >= 3
     assert shared["home_region"].max() == 1
+    assert 0.0 < mean(~visits["is_approved"]) < 0.06  # answered like other purchases
     first = (
         stolen.filter(pl.col("fraud_type") == "counterfeit_skimming")
         .group_by("card_id")
@@ -142,6 +198,19 @@ def test_kinds_look_as_described(stolen: pl.DataFrame) -> None:
     assert set(takeover["cvv_result"].drop_nulls().unique()) == {"M"}
     opened = of("application_fraud")
     assert opened["card_age_days"].max() < 60  # type: ignore[operator]
+
+
+def test_a_thief_has_one_device(stolen: pl.DataFrame) -> None:
+    def devices(frame: pl.DataFrame) -> int:
+        """Most devices of an episode."""
+        return int(frame.group_by("fraud_episode_id").agg(pl.col("device_id").n_unique())["device_id"].max())  # type: ignore[call-overload]
+
+    remote = stolen.filter(pl.col("channel") == "card_not_present")
+    assert devices(remote) == 1
+    assert devices(remote.with_columns(pl.col("device_id").shuffle(seed=1))) > 1  # the mutant: a device a row
+    # A device of the thief's is seen in one episode alone; a customer's own is his.
+    owners = remote.group_by("device_id").agg(pl.col("customer_id").n_unique())
+    assert owners["customer_id"].max() == 1
 
 
 def test_compromised_cards_are_issued_again() -> None:
@@ -200,3 +269,42 @@ def test_a_year_is_a_function_of_the_config() -> None:
     assert len(one.compromises.year(1969)) == 0  # type: ignore[attr-defined]
     counts = np.bincount(late.kind, minlength=6)
     assert counts[fraud.CREDENTIALS] > counts[fraud.APPLICATION] > 0
+
+
+def in_windows(generator: Any, year: int, months: range) -> list[tuple[date, tuple[int, int]]]:
+    """Return the outages of some months with the days on which they begin."""
+    found = []
+    for month in months:
+        for window in responses.outages(generator.config.seed, generator.name, year, month, generator.config.timezone):
+            found.append((datetime.fromtimestamp(window[0] / 1e6, generator.config.zone).date(), window))
+    return found
+
+
+def test_an_outage_spares_nobody() -> None:
+    """Purchases, subscriptions, fraud and visits to skimmed terminals fail alike, and failed fraud is no loss."""
+    generator: Any = get_generator("credit_cards", base_daily_volume=40_000, fraud_rate=0.01)
+    rows, labels = [], []
+    for day, (begin, end) in in_windows(generator, 2024, range(1, 9)):
+        frame = generator.generate(day)
+        rows.append(frame.filter(pl.col("timestamp").dt.epoch("us").is_between(begin, end, closed="left")))
+        known = generator.outcomes("fraud_labels", day)
+        labels.append(card_labels.rows(known.with_columns(**{EVENT_DAY: pl.lit(day)}), day, generator.ids))
+    failed = pl.concat(rows).with_columns(failed=pl.col("response_code") == "91")
+
+    def share(part: pl.Expr, frame: pl.DataFrame = failed) -> tuple[float, float]:
+        """Return the share of rows that fail, and five standard deviations of it."""
+        own = frame.filter(part)
+        assert own.height > 60
+        return mean(own["failed"]), 5 * math.sqrt(0.32 * 0.68 / own.height)
+
+    fraud, recurring = pl.col("is_fraud"), pl.col("is_recurring")
+    for part in (fraud, recurring, ~fraud & ~recurring):
+        found, slack = share(part)
+        assert found == pytest.approx(0.32, abs=slack)
+        spared, slack = share(part, failed.with_columns(pl.col("failed") & ~part))
+        assert abs(spared - 0.32) > slack  # the mutant that this test must catch
+    assert (failed.filter("failed")["auth_latency_ms"] >= 2000).all()
+    told = failed.filter(fraud & pl.col("failed")).join(pl.concat(labels), on="transaction_id")
+    assert told.height > 10
+    assert set(told["label_source"]) == {card_labels.MODEL}
+    assert told["chargeback_date"].null_count() == told.height

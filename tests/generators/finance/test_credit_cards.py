@@ -279,19 +279,31 @@ def test_outages_are_windows_of_a_few_hours() -> None:
     assert (gaps > 2.5).sum() <= 2  # at most three incidents a month
 
 
-def test_subscriptions_repeat_every_month_with_the_same_amount() -> None:
-    generator = get_generator("credit_cards", base_daily_volume=300)
+@pytest.mark.parametrize("fields", [
+    {}, {"country": "GB", "timezone": "Europe/London"}, {"country_mix": "global"},
+], ids=["US", "GB", "global"])  # fmt: skip
+def test_subscriptions_repeat_every_month_with_the_same_amount(fields: dict[str, object]) -> None:
+    generator = get_generator("credit_cards", base_daily_volume=300, **fields)
     days = [date(2024, 1, 1) + timedelta(n) for n in range(200)]
     paid = pl.concat([frame for day in days if (frame := generator.overlay(day)) is not None])
     paid = paid.filter(pl.col("is_recurring")).sort("timestamp").with_columns(pl.from_epoch("timestamp", "us"))
-    series = (
-        paid.group_by("customer_id", "merchant_id", "amount")
-        .agg(pl.col("timestamp").diff().dt.total_hours().drop_nulls().alias("gap"), pl.len())
-        .filter(pl.col("len") >= 6)
-    )
-    assert series.height > 300
-    variation = series.select(pl.col("gap").list.std() / pl.col("gap").list.mean())["gap"]
+
+    def series(frame: pl.DataFrame) -> pl.DataFrame:
+        """Six payments or more of one amount by a customer to a merchant."""
+        return (
+            frame.group_by("customer_id", "merchant_id", "currency", "amount")
+            .agg(pl.col("timestamp").diff().dt.total_hours().drop_nulls().alias("gap"), pl.len())
+            .filter(pl.col("len") >= 6)
+        )
+
+    found = series(paid)
+    assert found.height > 300
+    variation = found.select(pl.col("gap").list.std() / pl.col("gap").list.mean())["gap"]
     assert variation.max() <= 0.15  # type: ignore[operator]
+    assert found["currency"].n_unique() == (6 if "country_mix" in fields else 1)
+    # The mutant: amounts in dollars, shown at the rate of the day.
+    walk = 1.0 + 0.004 * pl.col("timestamp").dt.ordinal_day().sin()
+    assert series(paid.with_columns((pl.col("amount") * walk).round(2))).height < 0.2 * found.height
 
 
 def test_trips_last_two_to_nine_days() -> None:
