@@ -76,8 +76,9 @@ ENCOUNTERS = TableSchema(
         _MRN,
         _BIRTH,
         Column(
-            "age_years", pl.UInt8, "Completed years at the start; with safe_harbor at most 90.", unit="years", ge=0,
-            le=105,
+            "age_years", pl.UInt8,
+            "Completed years at the start; with safe_harbor calendar years since that of birth, at most 90.",
+            unit="years", ge=0, le=105,
         ),
         _SEX,
         _RACE,
