@@ -164,7 +164,7 @@ class Admissions:
             booked=stays.source == ELECTIVE,
             family=of.who.entity[of.mother],
             letter=blank + np.uint8(patient_ids.STAY),
-            number=self._numbers(stays.slot, day),
+            number=patient_ids.stay_numbers(stays.slot, day_number(day), *self._names),
             outcome=stays.outcome,
             delay=stays.delay,
         )
@@ -235,15 +235,16 @@ class Admissions:
             lead=np.zeros(n, np.uint16),
             booked=np.zeros(n, np.bool_),
             family=who.entity,
-            letter=blank + np.uint8(patient_ids.ADMITTED_VISIT),
-            number=self._numbers(who.slot, day),
+            letter=blank + np.uint8(patient_ids.VISIT),
+            number=patient_ids.derived_visit_numbers(who.slot, day, *self._names),
             outcome=blank + np.uint8(INELIGIBLE),
             delay=blank,
         )
 
-    def _numbers(self, slot: I64, day: date) -> NDArray[np.uint64]:
-        population = self.hospital.population
-        return patient_ids.stay_numbers(slot, day_number(day), population.seed, population.generator)
+    @property
+    def _names(self) -> tuple[int, str]:
+        """Seed and generator of ids."""
+        return self.hospital.population.seed, self.hospital.population.generator
 
 
 @dataclass(frozen=True, eq=False)

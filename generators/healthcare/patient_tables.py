@@ -66,7 +66,7 @@ ENCOUNTERS = TableSchema(
     "synthetic: no real person, not derived from patient data.",
     columns=(
         Column(
-            "encounter_id", pl.String, "Key of the encounter; v drawn visit, i stay, e emergency visit before a stay.",
+            "encounter_id", pl.String, "Key of the encounter; i stay, v any other.",
             unique=True, format=ENCOUNTER_FORMAT,
         ),
         Column("timestamp", INSTANT, "Start of the encounter."),

@@ -1,13 +1,16 @@
-"""What must not be read off the data: birth dates under safe_harbor."""
+"""What must not be read off the data: birth dates under safe_harbor, outcomes from ids."""
 
 from __future__ import annotations
 
 from datetime import date, timedelta
 
+import numpy as np
 import polars as pl
 import pytest
+from numpy.typing import NDArray
 
 from generators import get_generator
+from tests.generators.healthcare.oracle import of_class
 
 START, THROUGH = date(2019, 1, 1), date(2024, 3, 10)
 DRIFT = [{"preset": "payer_shift", "start": "2023-02-01"}]
@@ -104,3 +107,46 @@ def test_safe_harbor_events_agree_with_the_dimension_around_new_year() -> None:
     grown = both.filter(pl.col("age_years") > 0)
     assert grown.height > 0
     assert (grown["day"] >= date(2024, 1, 1)).all()
+
+
+# -- ids ----------------------------------------------------------------------------------------------------------
+
+
+def area_under_curve(score: NDArray[np.int64], label: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return the AUC of a score and its standard error where the score says nothing."""
+    rank = pl.Series(score).rank().to_numpy()
+    yes, no = int(label.sum()), int((~label).sum())
+    return float((rank[label].sum() - yes * (yes + 1) / 2) / (yes * no)), float(
+        ((yes + no + 1) / (12 * yes * no)) ** 0.5
+    )
+
+
+def telling_characters(visits: pl.DataFrame) -> list[str]:
+    """Return what of the ids of emergency visits says whether a visit ends in a stay: characters or the whole."""
+    admitted = visits["is_admitted"].to_numpy()
+    texts = visits["encounter_id"].str.slice(13).to_list()
+    scores = {f"character {n}": np.array([ord(t[n]) for t in texts]) for n in range(8)}
+    scores["id"] = np.array([int(t[1:], 36) for t in texts])
+    found = {name: area_under_curve(score, admitted) for name, score in scores.items()}
+    return [f"{name}: {area:.3f}" for name, (area, error) in found.items() if abs(area - 0.5) > 5 * error]
+
+
+def test_id_of_an_emergency_visit_does_not_say_how_it_ends(sample: pl.DataFrame) -> None:
+    visits = of_class(sample, "emergency")
+    assert visits["is_admitted"].sum() > 2_000
+    assert telling_characters(visits) == []
+    assert visits["encounter_id"].str.slice(13, 1).unique().to_list() == ["v"]
+    letter = pl.when("is_admitted").then(pl.lit("e")).otherwise(pl.lit("v"))
+    marked = visits.with_columns(
+        encounter_id=pl.col("encounter_id").str.slice(0, 13) + letter + pl.col("encounter_id").str.slice(14)
+    )
+    assert telling_characters(marked)  # the mutant: a letter of their own
+
+
+def test_stays_have_a_letter_of_their_own_and_visits_share_one(sample: pl.DataFrame) -> None:
+    letters = sample.select(pl.col("encounter_class").cast(pl.String), letter=pl.col("encounter_id").str.slice(13, 1))
+    found = dict(letters.unique().rows())
+    assert found.pop("inpatient") == "i"
+    assert set(found.values()) == {"v"}
+    assert len(found) == 5 == letters.unique().height - 1
+    assert sample["encounter_id"].is_unique().all()
