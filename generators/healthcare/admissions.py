@@ -54,9 +54,14 @@ OTHER_HOURS = (
     0.0294, 0.0898, 0.1035, 0.0741, 0.0654, 0.0661, 0.0684, 0.0687, 0.0652, 0.0628, 0.0590, 0.0560, 0.0511, 0.0431,
     0.0352, 0.0271, 0.0216, 0.0119, 0.0016,
 )  # fmt: skip
-"""Shares of the hours 5 to 23 among stays that do not come from the emergency department."""
-BIRTH_AFTER_HOURS = (0.5, 8.0)
-"""Hours from a mother's admission to the birth."""
+"""Shares of the hours 5 to 23 among stays that come neither from the emergency department nor with a birth."""
+BIRTH_HOURS = (
+    0.030, 0.030, 0.030, 0.030, 0.030, 0.031, 0.032, 0.044, 0.058, 0.049, 0.047, 0.048, 0.056, 0.050, 0.049, 0.049,
+    0.049, 0.049, 0.045, 0.042, 0.040, 0.039, 0.038, 0.035,
+)  # fmt: skip
+"""Shares of the hours 0 to 23 among births: fewest at night, most at 8 and 12 h; shape of NCHS Data Brief 200."""
+LABOUR_HOURS = (0.5, 8.0)
+"""Hours from a mother's admission to the birth, short ones the most frequent; at night less, as both have one day."""
 ELECTIVE_LEAD_FACTOR = 2.5
 """Planned stays are booked that much longer ahead than visits."""
 
@@ -129,10 +134,11 @@ class Admissions:
         ).astype(np.int64)
         newborn = np.flatnonzero(stays.diagnosis == NEWBORN)
         if len(newborn):
-            admitted = start[of.mother[newborn]]
-            low_h, high_h = BIRTH_AFTER_HOURS
-            labour = (low_h + (high_h - low_h) * uniform[newborn]) * HOUR
-            start[newborn] = admitted + np.minimum(labour, 0.9 * (end[1] - admitted)).astype(np.int64)
+            birth = np.interp(uniform[newborn], *_quantiles(BIRTH_HOURS))
+            shortest, longest = (np.minimum(LABOUR_HOURS[n] * HOUR, birth * part) for n, part in enumerate((0.5, 1.0)))
+            labour = shortest + (longest - shortest) * (length[newborn] / LANES) ** 1.5
+            start[newborn] = begin[0] + (birth * scale).astype(np.int64)
+            start[of.mother[newborn]] = begin[0] + ((birth - labour) * scale).astype(np.int64)
         first, last = DISCHARGE_HOURS
         share = leave / LANES
         out = np.where(of.dies, share * 24, first + (last - first) * share) * HOUR
