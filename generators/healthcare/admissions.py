@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from generators.base import day_number
 from generators.entities import I64
 from generators.healthcare import emergency, patient_ids, visits
 from generators.healthcare.care_volume import EMERGENCY, INPATIENT, emergency_hours
-from generators.healthcare.diagnoses import DELIVERY, DRAW_BITS, NEWBORN, cells
+from generators.healthcare.diagnoses import DELIVERY, DRAW_BITS, NEWBORN, cells, members
 from generators.healthcare.encounters import (
     ADMITTED,
     AGAINST_ADVICE,
@@ -74,6 +75,16 @@ _LEAVING = {
     AGAINST_ADVICE: (0.014, (2.20, 1.30, 0.50, 0.20)),
 }
 """Disposition -> share among stays that end neither in birth nor in death, and factors under 45, 65, 80 and above."""
+_LOS_EDGES = (4, 8)
+_LEAVING_BY_LOS = {SNF: (0.7, 1.0, 1.6), REHAB: (0.7, 1.0, 1.6)}
+"""Disposition -> factors under 4 nights, under 8, and beyond."""
+_LEAVING_BY_DIAGNOSIS = {SNF: (1.0, 2.5, 1.0), REHAB: (1.0, 2.5, 1.0), HOME_HEALTH: (1.0, 1.0, 2.0)}
+"""Disposition -> factors of most diagnoses, of hip fractures and strokes, and of worn knees."""
+_DISABLING, _WORN_KNEE = members("S72.001A", "I63.9"), members("M17.11")
+_RECOVERY = (_DISABLING + 2 * _WORN_KNEE).astype(np.intp)
+"""Position in `_LEAVING_BY_DIAGNOSIS` of each diagnosis."""
+_LEAVING_LEVEL = {SNF: 0.932, HOME_HEALTH: 0.931, REHAB: 0.938}
+"""Disposition -> factor that keeps its share among all these stays, fitted on their ages, lengths and diagnoses."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -272,13 +283,29 @@ def _quantiles(curve: tuple[float, ...]) -> tuple[F64, F64]:
 
 @lru_cache(maxsize=1)
 def _leaving_edges() -> NDArray[np.float64]:
-    """Return (4, 5) cumulative shares of dispositions other than home by age group."""
-    return np.array([np.cumsum([share * factors[g] for share, factors in _LEAVING.values()]) for g in range(4)])
+    """Return (36, 5) cumulative shares of dispositions other than home by age, length of stay and diagnosis."""
+    even = (1.0, 1.0, 1.0)
+    rows = []
+    for age, los, diagnosis in product(range(4), range(3), range(3)):
+        by_age = np.array([share * factors[age] for share, factors in _LEAVING.values()])
+        weights = by_age * [
+            _LEAVING_LEVEL.get(code, 1.0)
+            * _LEAVING_BY_LOS.get(code, even)[los]
+            * _LEAVING_BY_DIAGNOSIS.get(code, even)[diagnosis]
+            for code in _LEAVING
+        ]
+        rows.append(np.cumsum(weights) / (1.0 - by_age.sum() + weights.sum()))
+    return np.array(rows)
 
 
 def _leaving(draws: U16, of: DayStays) -> U8:
-    """Return (n,) dispositions: death where the stay ends in it, home after birth, else by age."""
-    edges = _leaving_edges()[np.searchsorted(_AGE_EDGES, of.who.years, side="right")]
+    """Return (n,) dispositions: death or home after birth, else by age, length of stay and diagnosis.
+
+    Factors act on the weights of dispositions; home has what age leaves to it, and weights are scaled to one.
+    """
+    cell = np.searchsorted(_AGE_EDGES, of.who.years, side="right") * 3
+    cell = (cell + np.searchsorted(_LOS_EDGES, of.stays.los, side="right")) * 3 + _RECOVERY[of.stays.diagnosis]
+    edges = _leaving_edges()[cell]
     codes = np.array([*_LEAVING, HOME], np.uint8)
     found: U8 = codes[((draws / LANES)[:, None] >= edges).sum(axis=1)]
     found[(of.stays.diagnosis == DELIVERY) | (of.stays.diagnosis == NEWBORN)] = HOME

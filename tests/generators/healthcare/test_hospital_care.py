@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
+import pytest
 
-from tests.generators.healthcare.oracle import stays
+from generators import get_generator
+from tests.generators.healthcare.oracle import of_class, stays
 
 # -- births -------------------------------------------------------------------------------------------------------
 
@@ -51,3 +53,57 @@ def test_mothers_are_admitted_before_the_birth(run: pl.DataFrame) -> None:
     assert alone.filter(pl.col("hour") >= 1)["wait"].min() >= timedelta(minutes=30)  # type: ignore[operator]
     by_day = alone.filter(pl.col("hour") >= 8)["wait"].mean()
     assert timedelta(hours=2.5) < by_day < timedelta(hours=4.5)  # type: ignore[operator]
+
+
+# -- where patients go --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def discharged() -> pl.DataFrame:
+    """Stays of 20 days over a year that end neither in birth nor in death, in groups of age."""
+    generator = get_generator("patient_records", base_daily_volume=30_000)
+    days = [date(2024, 1, 6) + timedelta(18 * n) for n in range(20)]
+    found = pl.concat([of_class(generator.generate(day), "inpatient") for day in days])
+    code, left = (pl.col(name).cast(pl.String) for name in ("primary_diagnosis_code", "discharge_disposition"))
+    return found.filter(~code.is_in(["O80", "Z38.00"]) & (left != "exp")).select(
+        code.alias("code"),
+        left.alias("left"),
+        nights=pl.col("length_of_stay_days"),
+        age=sum(pl.col("age_years") >= edge for edge in (45, 65, 80)),
+    )
+
+
+def relative(rows: pl.DataFrame, codes: list[str], who: pl.Expr, others: pl.Expr) -> float:
+    """Return how often one group goes to some places relative to another one of the same ages."""
+    went = pl.col("left").is_in(codes).cast(pl.Float64)
+    by_age = rows.group_by("age").agg(
+        n=who.sum(), one=went.filter(who).mean(), other=went.filter(others).mean(), m=others.sum()
+    )
+    by_age = by_age.filter((pl.col("n") > 0) & (pl.col("m") > 50))
+    return float((by_age["one"] * by_age["n"]).sum() / (by_age["other"] * by_age["n"]).sum())
+
+
+def leaving_violations(rows: pl.DataFrame) -> list[str]:
+    """Return which of the documented associations of the disposition are not there."""
+    disabled, knee = pl.col("code").is_in(["S72.001A", "I63.9"]), pl.col("code") == "M17.11"
+    usual = ~disabled & ~knee
+    short, long = pl.col("nights") < 4, pl.col("nights") >= 8
+    middle = ~short & ~long
+    # Weights are scaled to one, so ratios of shares lie nearer to one than the factors 2.5, 2, 0.7 and 1.6.
+    found = {
+        "facility after hip fracture or stroke": (relative(rows, ["snf", "rehab"], disabled, usual), 1.7, 2.6),
+        "care at home after a new knee": (relative(rows, ["alt-home"], knee, usual), 1.5, 2.6),
+        "facility after short stays": (relative(rows, ["snf", "rehab"], usual & short, usual & middle), 0.6, 0.9),
+        "facility after long stays": (relative(rows, ["snf", "rehab"], usual & long, usual & middle), 1.2, 1.7),
+        "hospice after long stays": (relative(rows, ["hosp"], usual & long, usual & ~long), 0.6, 1.4),
+    }
+    return [name for name, (value, low, high) in found.items() if not low <= value <= high]
+
+
+def test_disposition_hangs_on_diagnosis_and_length(discharged: pl.DataFrame) -> None:
+    assert discharged.height > 10_000
+    assert discharged.filter(pl.col("code").is_in(["S72.001A", "I63.9"])).height > 400
+    assert leaving_violations(discharged) == []
+    # The mutant: dispositions that hang on age alone.
+    by_age = discharged.with_columns(pl.col("left").shuffle(seed=1).over("age"))
+    assert len(leaving_violations(by_age)) >= 4
