@@ -103,6 +103,7 @@ def _frame(
     last: int,
 ) -> pl.DataFrame:
     seed, name = population.seed, population.generator
+    usual = sites.usual(who.entity, DEPARTMENTS.index("primary_care"), sites.clinics(who.entity, who.area))
     columns: dict[str, Any] = {
         "patient_id": patient_ids.patient_text(who.entity, seed, name),
         "valid_from": _dates(since),
@@ -113,7 +114,7 @@ def _frame(
         "race": who.race,
         "ethnicity": who.ethnicity,
         "postal3": pl.Series(population.area_names).gather(who.area),
-        "usual_provider_id": patient_ids.provider_text(sites.usual(who.entity, DEPARTMENTS.index("primary_care"))),
+        "usual_provider_id": patient_ids.provider_text(usual),
         "payer_type": who.payer,
     }
     frame = pl.DataFrame([v.alias(k) if isinstance(v, pl.Series) else pl.Series(k, v) for k, v in columns.items()])

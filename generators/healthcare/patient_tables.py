@@ -112,7 +112,8 @@ ENCOUNTERS = TableSchema(
         ),
         Column("department", pl.Enum(DEPARTMENTS), "Department by class, diagnosis and age."),
         Column(
-            "provider_id", pl.String, "Provider: the patient's usual one in 65% of clinic visits.",
+            "provider_id", pl.String,
+            "Provider, of one facility or two: the patient's usual one in 65% of clinic visits.",
             format=PROVIDER_FORMAT,
         ),
         Column(

@@ -107,3 +107,41 @@ def test_disposition_hangs_on_diagnosis_and_length(discharged: pl.DataFrame) -> 
     # The mutant: dispositions that hang on age alone.
     by_age = discharged.with_columns(pl.col("left").shuffle(seed=1).over("age"))
     assert len(leaving_violations(by_age)) >= 4
+
+
+# -- providers ----------------------------------------------------------------------------------------------------
+
+
+def places(rows: pl.DataFrame) -> pl.Series:
+    """Return at how many facilities each provider works."""
+    return rows.group_by("provider_id").agg(pl.col("facility_id").n_unique())["facility_id"]
+
+
+def test_provider_belongs_to_one_facility_or_two(sample: pl.DataFrame, run: pl.DataFrame) -> None:
+    for rows in (sample, run):
+        assert places(rows).max() <= 2  # type: ignore[operator]
+        assert (places(rows) == 1).mean() > 0.6  # type: ignore[operator]
+        assert rows.group_by("provider_id").agg(pl.col("department").n_unique())["department"].max() == 1
+    elsewhere = sample.with_columns(pl.col("facility_id").shuffle(seed=1).over("encounter_class"))
+    assert places(elsewhere).mean() > 5  # type: ignore[operator]
+
+
+def test_every_provider_has_about_a_day_of_visits(sample: pl.DataFrame) -> None:
+    clinics = of_class(sample, "ambulatory", "wellness", "virtual")
+    by_place = clinics.group_by("facility_id", pl.col("timestamp").dt.date()).agg(
+        rows=pl.len(), providers=pl.col("provider_id").n_unique()
+    )
+    load = by_place.group_by("facility_id").agg(pl.col("rows").sum() / pl.col("providers").sum())["rows"]
+    assert len(load) > 50
+    assert load.min() > 3  # type: ignore[operator]  # doctors of the smallest have a second clinic
+    assert load.max() < 22  # type: ignore[operator]
+
+
+def test_new_clinic_has_providers_of_the_old_ones() -> None:
+    generator = get_generator(
+        "patient_records", base_daily_volume=3_000, drift=[{"preset": "new_clinic", "start": "2024-01-01"}]
+    )
+    rows = pl.concat([generator.generate(date(2024, 3, 4) + timedelta(n)) for n in range(3)])
+    assert (rows["facility_id"] == "FAC-900").mean() > 0.05  # type: ignore[operator]
+    assert places(rows).max() <= 3  # type: ignore[operator]
+    assert places(rows.filter(pl.col("facility_id") != "FAC-900")).max() <= 2  # type: ignore[operator]

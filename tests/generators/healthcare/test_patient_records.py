@@ -281,7 +281,7 @@ def test_tiny_volume_is_served() -> None:
     assert generator.events.violations(rows) == []
 
 
-GOLDEN = "f5de8b5bbe4b54b7"
+GOLDEN = "3478fbaceb3a77ca"
 
 
 def test_golden_day_is_unchanged() -> None:
