@@ -216,7 +216,10 @@ PATIENTS = TableSchema(
     columns=(
         _PATIENT,
         Column("valid_from", pl.Date, "First day on which the version holds."),
-        Column("valid_to", pl.Date, "First day on which it no longer holds; null while it does.", nullable=True),
+        Column(
+            "valid_to", pl.Date, "First day on which it no longer holds; null while it does.", nullable=True,
+            known="when the version ends",
+        ),
         _MRN,
         _BIRTH,
         _SEX,
@@ -226,4 +229,4 @@ PATIENTS = TableSchema(
         Column("usual_provider_id", pl.String, "The patient's usual provider of primary care.", format=PROVIDER_FORMAT),
         _PAYER,
     ),
-)
+)  # fmt: skip
