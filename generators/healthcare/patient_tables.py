@@ -37,7 +37,12 @@ ICD = "ICD-10-CM"
 NHANES = "in line with NHANES means"
 
 _PATIENT = Column("patient_id", pl.String, "Patient.", format=PATIENT_FORMAT)
-_MRN = Column("mrn", pl.String, "Medical record number of the patient; starts with SYN.", format=MRN_FORMAT)
+_MRN = Column(
+    "mrn", pl.String,
+    "Medical record number of the patient: SYN, nine base-32 characters; eight digits would not hold all patients of "
+    "large volumes.",
+    format=MRN_FORMAT,
+)  # fmt: skip
 _BIRTH = Column(
     "birth_date",
     pl.Date,
