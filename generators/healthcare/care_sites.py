@@ -184,7 +184,8 @@ class CareSites:
             of_facility[list(pools)] = share
         needed = self._loads / PROVIDER_DAY_ROWS
         needed *= min(1.0, (PROVIDERS - SPARE_PROVIDERS) / needed.sum())
-        halves = np.rint(2 * needed[:, :, None] * of_facility[:, None, :]).astype(np.int64)
+        # Rounded up from a quarter on: a half that does the work of one and a half would be overrun on busy days.
+        halves = np.ceil(2 * needed[:, :, None] * of_facility[:, None, :] - 0.25).astype(np.int64)
         halves = np.where(of_facility[:, None, :] > 0, np.maximum(halves, 1), 0).reshape(-1, FACILITIES)
         size = halves.sum(axis=1)
         size += size % 2  # nobody works in two departments

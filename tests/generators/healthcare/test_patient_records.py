@@ -281,7 +281,7 @@ def test_tiny_volume_is_served() -> None:
     assert generator.events.violations(rows) == []
 
 
-GOLDEN = "3478fbaceb3a77ca"
+GOLDEN = "11efa803d265e1b6"
 
 
 def test_golden_day_is_unchanged() -> None:
