@@ -37,7 +37,7 @@ class Column:
         vocabulary: The text comes from a vocabulary of the generator that is scanned once a seed.
         known_at: Expression over the table's columns that gives the date on which a value becomes known; None: with
             the event. Where it is later than the event's day, ``label_mode: live`` shows `initial` instead.
-        known: The same for people, for example ``"when the patient is discharged"``.
+        known: The same for people, for example ``"when the patient is discharged"``; alone, of columns of dimensions.
         initial: Value shown until a value is known; default: null.
         refers_to: Table whose rows the values name. Default: the event table or dimension whose key is called so.
         source: Where the rule comes from.

@@ -99,6 +99,8 @@ def _row(table: TableSchema, column: Column) -> tuple[str, ...]:
 def _known(table: TableSchema, column: Column) -> str:
     if column.known_at is not None:
         return column.known or "later"
+    if column.known is not None:
+        return column.known
     if table.kind == "dimension" and "valid_from" not in table.names:
         return "always"
     return _KNOWN[table.kind]

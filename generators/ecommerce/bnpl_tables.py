@@ -231,7 +231,10 @@ OUTCOMES = TableSchema(
 )
 
 _FROM = Column("valid_from", pl.Date, "First day on which the version holds.")
-_TO = Column("valid_to", pl.Date, "First day on which it no longer holds; null while it does.", nullable=True)
+_TO = Column(
+    "valid_to", pl.Date, "First day on which it no longer holds; null while it does.", nullable=True,
+    known="when the version ends",
+)  # fmt: skip
 
 CUSTOMERS = TableSchema(
     "customers",

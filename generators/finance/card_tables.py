@@ -126,7 +126,10 @@ AUTHORIZATIONS = TableSchema(
 )
 
 _FROM = Column("valid_from", pl.Date, "First day on which the version holds.")
-_TO = Column("valid_to", pl.Date, "First day on which it no longer holds; null while it does.", nullable=True)
+_TO = Column(
+    "valid_to", pl.Date, "First day on which it no longer holds; null while it does.", nullable=True,
+    known="when the version ends",
+)  # fmt: skip
 
 CARDS = TableSchema(
     "cards",
@@ -145,10 +148,13 @@ CARDS = TableSchema(
         Column("card_last4", pl.String, "Four random digits.", format="####"),
         Column("card_bin_group", pl.Enum(cardholders.BIN_GROUPS), "Fictitious issuer group."),
         Column("issue_date", pl.Date, "Day of issue."),
-        Column("replaced_on", pl.Date, "Day on which a compromised card gave way to a new one.", nullable=True),
+        Column(
+            "replaced_on", pl.Date, "Day on which a compromised card gave way to a new one.", nullable=True,
+            known="on that day",
+        ),
         Column("credit_limit", pl.UInt32, "Limit of the account.", unit="USD", ge=300, le=60_000),
     ),
-)
+)  # fmt: skip
 
 MERCHANTS = TableSchema(
     "merchants",

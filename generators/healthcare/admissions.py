@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from generators.base import day_number
 from generators.entities import I64
 from generators.healthcare import emergency, patient_ids, visits
 from generators.healthcare.care_volume import EMERGENCY, INPATIENT, emergency_hours
-from generators.healthcare.diagnoses import DELIVERY, DRAW_BITS, NEWBORN, cells
+from generators.healthcare.diagnoses import DELIVERY, DRAW_BITS, NEWBORN, cells, members
 from generators.healthcare.encounters import (
     ADMITTED,
     AGAINST_ADVICE,
@@ -54,9 +55,14 @@ OTHER_HOURS = (
     0.0294, 0.0898, 0.1035, 0.0741, 0.0654, 0.0661, 0.0684, 0.0687, 0.0652, 0.0628, 0.0590, 0.0560, 0.0511, 0.0431,
     0.0352, 0.0271, 0.0216, 0.0119, 0.0016,
 )  # fmt: skip
-"""Shares of the hours 5 to 23 among stays that do not come from the emergency department."""
-BIRTH_AFTER_HOURS = (0.5, 8.0)
-"""Hours from a mother's admission to the birth."""
+"""Shares of the hours 5 to 23 among stays that come neither from the emergency department nor with a birth."""
+BIRTH_HOURS = (
+    0.030, 0.030, 0.030, 0.030, 0.030, 0.031, 0.032, 0.044, 0.058, 0.049, 0.047, 0.048, 0.056, 0.050, 0.049, 0.049,
+    0.049, 0.049, 0.045, 0.042, 0.040, 0.039, 0.038, 0.035,
+)  # fmt: skip
+"""Shares of the hours 0 to 23 among births: fewest at night, most at 8 and 12 h; shape of NCHS Data Brief 200."""
+LABOUR_HOURS = (0.5, 8.0)
+"""Hours from a mother's admission to the birth, short ones the most frequent; at night less, as both have one day."""
 ELECTIVE_LEAD_FACTOR = 2.5
 """Planned stays are booked that much longer ahead than visits."""
 
@@ -69,6 +75,16 @@ _LEAVING = {
     AGAINST_ADVICE: (0.014, (2.20, 1.30, 0.50, 0.20)),
 }
 """Disposition -> share among stays that end neither in birth nor in death, and factors under 45, 65, 80 and above."""
+_LOS_EDGES = (4, 8)
+_LEAVING_BY_LOS = {SNF: (0.7, 1.0, 1.6), REHAB: (0.7, 1.0, 1.6)}
+"""Disposition -> factors under 4 nights, under 8, and beyond."""
+_LEAVING_BY_DIAGNOSIS = {SNF: (1.0, 2.5, 1.0), REHAB: (1.0, 2.5, 1.0), HOME_HEALTH: (1.0, 1.0, 2.0)}
+"""Disposition -> factors of most diagnoses, of hip fractures and strokes, and of worn knees."""
+_DISABLING, _WORN_KNEE = members("S72.001A", "I63.9"), members("M17.11")
+_RECOVERY = (_DISABLING + 2 * _WORN_KNEE).astype(np.intp)
+"""Position in `_LEAVING_BY_DIAGNOSIS` of each diagnosis."""
+_LEAVING_LEVEL = {SNF: 0.932, HOME_HEALTH: 0.931, REHAB: 0.938}
+"""Disposition -> factor that keeps its share among all these stays, fitted on their ages, lengths and diagnoses."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,10 +145,11 @@ class Admissions:
         ).astype(np.int64)
         newborn = np.flatnonzero(stays.diagnosis == NEWBORN)
         if len(newborn):
-            admitted = start[of.mother[newborn]]
-            low_h, high_h = BIRTH_AFTER_HOURS
-            labour = (low_h + (high_h - low_h) * uniform[newborn]) * HOUR
-            start[newborn] = admitted + np.minimum(labour, 0.9 * (end[1] - admitted)).astype(np.int64)
+            birth = np.interp(uniform[newborn], *_quantiles(BIRTH_HOURS))
+            shortest, longest = (np.minimum(LABOUR_HOURS[n] * HOUR, birth * part) for n, part in enumerate((0.5, 1.0)))
+            labour = shortest + (longest - shortest) * (length[newborn] / LANES) ** 1.5
+            start[newborn] = begin[0] + (birth * scale).astype(np.int64)
+            start[of.mother[newborn]] = begin[0] + ((birth - labour) * scale).astype(np.int64)
         first, last = DISCHARGE_HOURS
         share = leave / LANES
         out = np.where(of.dies, share * 24, first + (last - first) * share) * HOUR
@@ -164,7 +181,7 @@ class Admissions:
             booked=stays.source == ELECTIVE,
             family=of.who.entity[of.mother],
             letter=blank + np.uint8(patient_ids.STAY),
-            number=self._numbers(stays.slot, day),
+            number=patient_ids.stay_numbers(stays.slot, day_number(day), *self._names),
             outcome=stays.outcome,
             delay=stays.delay,
         )
@@ -235,15 +252,16 @@ class Admissions:
             lead=np.zeros(n, np.uint16),
             booked=np.zeros(n, np.bool_),
             family=who.entity,
-            letter=blank + np.uint8(patient_ids.ADMITTED_VISIT),
-            number=self._numbers(who.slot, day),
+            letter=blank + np.uint8(patient_ids.VISIT),
+            number=patient_ids.derived_visit_numbers(who.slot, day, *self._names),
             outcome=blank + np.uint8(INELIGIBLE),
             delay=blank,
         )
 
-    def _numbers(self, slot: I64, day: date) -> NDArray[np.uint64]:
-        population = self.hospital.population
-        return patient_ids.stay_numbers(slot, day_number(day), population.seed, population.generator)
+    @property
+    def _names(self) -> tuple[int, str]:
+        """Seed and generator of ids."""
+        return self.hospital.population.seed, self.hospital.population.generator
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,13 +283,29 @@ def _quantiles(curve: tuple[float, ...]) -> tuple[F64, F64]:
 
 @lru_cache(maxsize=1)
 def _leaving_edges() -> NDArray[np.float64]:
-    """Return (4, 5) cumulative shares of dispositions other than home by age group."""
-    return np.array([np.cumsum([share * factors[g] for share, factors in _LEAVING.values()]) for g in range(4)])
+    """Return (36, 5) cumulative shares of dispositions other than home by age, length of stay and diagnosis."""
+    even = (1.0, 1.0, 1.0)
+    rows = []
+    for age, los, diagnosis in product(range(4), range(3), range(3)):
+        by_age = np.array([share * factors[age] for share, factors in _LEAVING.values()])
+        weights = by_age * [
+            _LEAVING_LEVEL.get(code, 1.0)
+            * _LEAVING_BY_LOS.get(code, even)[los]
+            * _LEAVING_BY_DIAGNOSIS.get(code, even)[diagnosis]
+            for code in _LEAVING
+        ]
+        rows.append(np.cumsum(weights) / (1.0 - by_age.sum() + weights.sum()))
+    return np.array(rows)
 
 
 def _leaving(draws: U16, of: DayStays) -> U8:
-    """Return (n,) dispositions: death where the stay ends in it, home after birth, else by age."""
-    edges = _leaving_edges()[np.searchsorted(_AGE_EDGES, of.who.years, side="right")]
+    """Return (n,) dispositions: death or home after birth, else by age, length of stay and diagnosis.
+
+    Factors act on the weights of dispositions; home has what age leaves to it, and weights are scaled to one.
+    """
+    cell = np.searchsorted(_AGE_EDGES, of.who.years, side="right") * 3
+    cell = (cell + np.searchsorted(_LOS_EDGES, of.stays.los, side="right")) * 3 + _RECOVERY[of.stays.diagnosis]
+    edges = _leaving_edges()[cell]
     codes = np.array([*_LEAVING, HOME], np.uint8)
     found: U8 = codes[((draws / LANES)[:, None] >= edges).sum(axis=1)]
     found[(of.stays.diagnosis == DELIVERY) | (of.stays.diagnosis == NEWBORN)] = HOME

@@ -85,6 +85,13 @@ def _civil() -> tuple[I32, I32]:
     return (months // 12 + 1970).astype(np.int32), (months % 12 * 32 + of_month).astype(np.int32)
 
 
+def calendar_years(age: I32, day: NDArray[Any] | int) -> NDArray[np.uint8]:
+    """Return (n,) calendar years of days less those of birth, for ages in days: they grow on 1 January."""
+    year, _ = _civil()
+    today = np.asarray(day, np.int32) - _FIRST
+    return np.asarray(year[today] - year[today - age], np.uint8)
+
+
 def completed_years(age: I32, day: NDArray[Any] | int) -> NDArray[np.uint8]:
     """Return (n,) completed calendar years of ages in days on a day; who was born on 29 February waits for 1 March."""
     year, place = _civil()

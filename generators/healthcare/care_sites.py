@@ -23,7 +23,7 @@ from generators.healthcare.care_volume import (
 )
 from generators.healthcare.diagnoses import BAND_STARTS, DIAGNOSES, SURGICAL, DiagnosisMix, members
 from generators.healthcare.encounters import U16, Encounters
-from generators.healthcare.patients import AREAS, Population, area_shares
+from generators.healthcare.patients import AREAS, Flags, Population, area_shares
 from generators.healthcare.seasons import Season
 from generators.randomness import F64, LANES, hash64, hash_key, hash_lanes, pick_table, stream
 
@@ -64,10 +64,15 @@ WORKING_DAY = 1.43
 """Volume of clinics on a working day relative to the mean over all days."""
 USUAL_PROVIDER = 0.65
 """Share of clinic visits at the patient's usual provider of the department."""
+GOLDEN_RATIO = 0.618034
+"""Part of a turn by which facilities begin apart."""
 PROVIDERS = 1_000_000
 """Provider numbers have six digits; above 15 million rows a day providers see more patients."""
 
-HOSPITALS, CLINICS = 100, 900
+SPARE_PROVIDERS = 20_000
+"""Numbers kept for what facilities' shares are rounded up by."""
+
+HOSPITALS, CLINICS, FACILITIES = 100, 900, 1_000
 NEW_CLINIC = 900
 """First number of clinics that open under a drift; without one there are fewer."""
 HOME_FACILITY = 0.7
@@ -151,8 +156,8 @@ class CareSites:
     base: int
 
     @cached_property
-    def _pools(self) -> tuple[I64, I64]:
-        """Return ((60,) first number, (60,) size) of the providers of each (pool, department)."""
+    def _loads(self) -> F64:
+        """Return (4, 15) encounters on a working day by pool and department."""
         ordinary = Season(climate=3, month=3, flu=0.6, weekend=False, covid=True)
         load = np.zeros((4, len(DEPARTMENTS)))
         adult = _cell_is_adult()
@@ -163,53 +168,96 @@ class CareSites:
             rows = volume * (WORKING_DAY if cls in SCHEDULED else 1.0)
             load[_POOL_OF_CLASS[cls]] += rows * np.einsum("da,dak->k", by_age, _department_shares()[cls])
         load[WARD, [MATERNITY, _D["newborn"]]] = load[WARD].sum() * 0.15
-        size = np.ceil(load / PROVIDER_DAY_ROWS).ravel()
-        size = np.maximum(np.floor(size * min(1.0, (PROVIDERS - 100) / size.sum())), 1).astype(np.int64)
-        return np.cumsum(size) - size, size
+        return load
 
-    def usual(self, entity: I64, department: U8 | int) -> I64:
-        """Return the usual provider of (n,) patients in a department's clinic: numbers below 10**6."""
-        first, size = self._pools
-        pool = OFFICE * len(DEPARTMENTS) + np.asarray(department, np.int64)
+    @cached_property
+    def _pools(self) -> tuple[I64, I64]:
+        """Return ((60,000,) first half, (60,000,) halves) of the providers of each (pool, department, facility).
+
+        Time is shared out in halves of providers, at least one to a facility and department: a provider belongs to one
+        facility, or to two neighbours in the order of numbers.
+        """
+        of_facility = np.zeros((4, FACILITIES))
+        for pools, (own, far) in zip(((EMERGENCY_ROOM, WARD), (OFFICE, WALK_IN)), self._facility_tables, strict=True):
+            share = (1 - HOME_FACILITY) * np.bincount(far, minlength=FACILITIES) / LANES
+            share += HOME_FACILITY * np.bincount(own, area_shares(), minlength=FACILITIES)
+            of_facility[list(pools)] = share
+        needed = self._loads / PROVIDER_DAY_ROWS
+        needed *= min(1.0, (PROVIDERS - SPARE_PROVIDERS) / needed.sum())
+        # Rounded up from a quarter on: a half that does the work of one and a half would be overrun on busy days.
+        halves = np.ceil(2 * needed[:, :, None] * of_facility[:, None, :] - 0.25).astype(np.int64)
+        halves = np.where(of_facility[:, None, :] > 0, np.maximum(halves, 1), 0).reshape(-1, FACILITIES)
+        size = halves.sum(axis=1)
+        size += size % 2  # nobody works in two departments
+        first = (np.cumsum(size) - size)[:, None] + np.cumsum(halves, axis=1) - halves
+        return first.ravel(), halves.ravel()
+
+    def usual(self, entity: I64, department: U8 | int, facility: U16) -> I64:
+        """Return the usual provider of (n,) patients in a department of their clinic: numbers below 10**6."""
+        first, halves = self._pools
+        place = (OFFICE * len(DEPARTMENTS) + np.asarray(department, np.int64)) * FACILITIES + facility
         words = hash64(self._key("usual provider"), entity * 16 + department) >> np.uint64(32)
-        return self._shown(first[pool] + (words.astype(np.int64) * size[pool] >> 32))
+        return self._shown((first[place] + (words.astype(np.int64) * halves[place] >> 32)) // 2)
 
-    def providers(self, rows: Encounters, department: U8) -> I64:
-        """Return the provider of (n,) encounters: the usual one, or whoever's turn it is in the department."""
-        first, size = self._pools
+    def providers(self, rows: Encounters, department: U8, facility: U16) -> I64:
+        """Return the provider of (n,) encounters: the usual one, or whoever's turn it is in the department.
+
+        Args:
+            rows: The encounters.
+            department: (n,) departments.
+            facility: (n,) facilities of `homes`.
+        """
+        first, halves = self._pools
         kind = np.array([_POOL_OF_CLASS[cls] for cls in range(len(CLASSES))])[rows.cls]
-        pool = kind * len(DEPARTMENTS) + department
         rng = rows.rng("provider_id")
         familiar = (kind == OFFICE) & (rng.random(len(rows)) < USUAL_PROVIDER)
         number = np.empty(len(rows), np.int64)
-        start = (rng.random(len(first)) * size).astype(np.int64)
+        begin = float(rng.random())
         others = np.flatnonzero(~familiar)
         # Turns go round, so that nobody gets much more than a fair share of the patients without a usual provider.
-        order = others[np.argsort(pool[others].astype(np.uint8), kind="stable")]
-        turn: I64 = np.arange(len(order)) - np.searchsorted(pool[order], pool[order])
-        of = pool[order]
-        number[order] = self._shown(first[of] + (start[of] + turn) % size[of])
+        place = ((kind[others] * len(DEPARTMENTS) + department[others]) * FACILITIES + facility[others]).astype(
+            np.uint16
+        )
+        order = np.argsort(place, kind="stable")
+        of = place[order].astype(np.int64)
+        turn: I64 = np.arange(len(of)) - np.searchsorted(of, of)
+        turn += ((begin + GOLDEN_RATIO * of) % 1.0 * halves[of]).astype(np.int64)
+        number[others[order]] = self._shown((first[of] + turn % halves[of]) // 2)
         known = np.flatnonzero(familiar)
-        number[known] = self.usual(rows.who.entity[known], department[known])
+        number[known] = self.usual(rows.who.entity[known], department[known], facility[known])
         return number
 
-    def facilities(self, rows: Encounters) -> U16:
-        """Return the facility of (n,) encounters: hospitals 0 to 99, clinics 100 to 999."""
-        home, pick, ward_home, ward_pick = hash_lanes(self._key("facility"), rows.family)
-        hospital = rows.inpatient | rows.emergency
-        wards, clinics = self._facility_tables
-        shares = np.cumsum(self.population.scenario.clinic_shares(day_number(rows.day)))
-        near = np.where(hospital, ward_home, home) < int(HOME_FACILITY * LANES)
+    def homes(self, rows: Encounters) -> U16:
+        """Return the facility of (n,) encounters before any clinic opens: hospitals 0 to 99, clinics 100 to 999."""
         area = rows.who.area.copy()
         newborn = np.flatnonzero(rows.family != rows.who.entity)
         area[newborn] = self.population.area_of(rows.family[newborn])
+        return self._home(rows.family, area, rows.inpatient | rows.emergency)
+
+    def clinics(self, entity: I64, area: U8) -> U16:
+        """Return the clinics of (n,) patients before any other opens."""
+        return self._home(entity, area, np.zeros(len(entity), np.bool_))
+
+    def _home(self, family: I64, area: U8, hospital: Flags) -> U16:
+        home, pick, ward_home, ward_pick = hash_lanes(self._key("facility"), family)
+        wards, clinics = self._facility_tables
+        near = np.where(hospital, ward_home, home) < int(HOME_FACILITY * LANES)
         own = np.where(hospital, wards[0][area], clinics[0][area])
         far = np.where(hospital, wards[1][ward_pick], clinics[1][pick])
-        found = np.where(near, own, far).astype(np.uint16)
-        if len(shares):
-            number = np.searchsorted(shares, self._way_to_new_clinics(rows), side="right")
-            moved = np.flatnonzero((number < len(shares)) & ~hospital)
-            found[moved] = NEW_CLINIC + number[moved]
+        return np.where(near, own, far).astype(np.uint16)
+
+    def facilities(self, rows: Encounters, homes: U16) -> U16:
+        """Return the facility of (n,) encounters: those of `homes`, or a clinic that has opened since.
+
+        Its visits have providers of the patients' old clinics, who come over.
+        """
+        shares = np.cumsum(self.population.scenario.clinic_shares(day_number(rows.day)))
+        if not len(shares):
+            return homes
+        found = homes.copy()
+        number = np.searchsorted(shares, self._way_to_new_clinics(rows), side="right")
+        moved = np.flatnonzero((number < len(shares)) & ~(rows.inpatient | rows.emergency))
+        found[moved] = NEW_CLINIC + number[moved]
         return found
 
     def _way_to_new_clinics(self, rows: Encounters) -> F64:

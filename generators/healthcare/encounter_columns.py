@@ -105,7 +105,7 @@ class EncounterColumns:
         }
 
     def _care(self, rows: Encounters) -> dict[str, Any]:
-        department = departments(rows)
+        department, home = departments(rows), self.sites.homes(rows)
         reason, recorded = complaints.reasons(rows)
         shown = coded(rows.day)[rows.diagnosis]
         if share := self.population.scenario.other_codes(day_number(rows.day)):
@@ -113,8 +113,8 @@ class EncounterColumns:
             shown = np.where(rows.lanes("coding_change") < share * LANES, other, shown)
         return {
             "department": department,
-            "provider_id": patient_ids.provider_text(self.sites.providers(rows, department)),
-            "facility_id": patient_ids.facility_text(self.sites.facilities(rows)),
+            "provider_id": patient_ids.provider_text(self.sites.providers(rows, department, home)),
+            "facility_id": patient_ids.facility_text(self.sites.facilities(rows, home)),
             "reason_code": nullable(reason, recorded),
             "reason_text": nullable(reason, recorded),
             "primary_diagnosis_code": nullable(shown, rows.finished),

@@ -58,8 +58,8 @@ class PatientRecordsConfig(GeneratorConfig):
     )
     safe_harbor: bool = Field(
         default=False,
-        description="Whether birth dates are cut to the year and ages of 90 and over are shown as 90 without a year; "
-        "dates of encounters stay, to be read as shifted: they are the partitions.",
+        description="Whether birth dates are cut to the year, people grow older on 1 January, and ages of 90 and over "
+        "are shown as 90 without a year; dates of encounters stay, to be read as shifted: they are the partitions.",
     )
     drift: tuple[PatientDrift, ...] = Field(default=(), description=DRIFT_FIELD)
 

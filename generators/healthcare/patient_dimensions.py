@@ -26,7 +26,11 @@ BLOCK = 65_536
 def patients(
     population: Population, sites: CareSites, safe_harbor: bool, start: date, through: date
 ) -> Iterator[pl.DataFrame]:
-    """Yield everyone alive on some day of [start, through], from birth, with the versions valid from by `through`."""
+    """Yield everyone alive on some day of [start, through], from birth, with the versions valid from by `through`.
+
+    With `safe_harbor` versions begin on 1 January of the year of birth, not before `start`, and those born later in the
+    year of `through` are there too: neither a version nor its appearance gives a birth date away.
+    """
     first, last = day_number(start), day_number(through)
     for begin in range(0, population.slots, BLOCK):
         slots = np.arange(begin, min(begin + BLOCK, population.slots))
@@ -37,19 +41,20 @@ def _block(
     population: Population, sites: CareSites, safe_harbor: bool, slots: I64, first: int, last: int
 ) -> pl.DataFrame:
     earliest, _ = population.occupy(slots, first)
-    latest, _ = population.occupy(slots, last)
+    latest, _ = population.occupy(slots, _year_end(last) if safe_harbor else last)
     count = (latest - earliest) // population.slots + 1
     owner = np.repeat(np.arange(len(slots)), count)
     step = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
     slot = slots[owner]
     entity = earliest[owner] + step * population.slots
     born = population.born(slot, entity).astype(np.int64)
-    # A change of cover falls on a birthday: spans of ages are in completed years.
-    edges = (*SPAN_EDGES, SAFE_HARBOR_AGE) if safe_harbor else SPAN_EDGES
-    days = [born, *(birthday(born, years) for years in sorted(edges))]
+    begins = np.maximum(new_year(born, 0), first) if safe_harbor else born
+    # Cover changes where age does: on a birthday, or on 1 January.
+    edges, older = ((*SPAN_EDGES, SAFE_HARBOR_AGE), new_year) if safe_harbor else (SPAN_EDGES, birthday)
+    days = [begins, *(older(born, years) for years in sorted(edges))]
     lost, _ = population.loss_draws(entity)
-    days += [np.maximum(day, born) for day in population.scenario.payer_days(lost, last)]
-    breaks = np.sort(np.stack(days, axis=1), axis=1)
+    days += population.scenario.payer_days(lost, last)
+    breaks = np.sort(np.maximum(np.stack(days, axis=1), begins[:, None]), axis=1)
     exits = population.born(slot, entity + population.slots).astype(np.int64)
     kept = (breaks < exits[:, None]) & (breaks <= last)
     row, since = np.nonzero(kept)[0], breaks[kept]
@@ -78,6 +83,15 @@ def birthday(born: I64, years: int) -> I64:
     return np.asarray((month + 12 * years).astype("M8[D]") + place, "M8[D]").astype(np.int64)
 
 
+def new_year(born: I64, years: int) -> I64:
+    """Return 1 January of the years of birth and some years after."""
+    return np.asarray((born.astype("M8[D]").astype("M8[Y]") + years).astype("M8[D]"), "M8[D]").astype(np.int64)
+
+
+def _year_end(day: int) -> int:
+    return int(new_year(np.array([day]), 1)[0]) - 1
+
+
 def _frame(
     population: Population,
     sites: CareSites,
@@ -89,6 +103,7 @@ def _frame(
     last: int,
 ) -> pl.DataFrame:
     seed, name = population.seed, population.generator
+    usual = sites.usual(who.entity, DEPARTMENTS.index("primary_care"), sites.clinics(who.entity, who.area))
     columns: dict[str, Any] = {
         "patient_id": patient_ids.patient_text(who.entity, seed, name),
         "valid_from": _dates(since),
@@ -99,7 +114,7 @@ def _frame(
         "race": who.race,
         "ethnicity": who.ethnicity,
         "postal3": pl.Series(population.area_names).gather(who.area),
-        "usual_provider_id": patient_ids.provider_text(sites.usual(who.entity, DEPARTMENTS.index("primary_care"))),
+        "usual_provider_id": patient_ids.provider_text(usual),
         "payer_type": who.payer,
     }
     frame = pl.DataFrame([v.alias(k) if isinstance(v, pl.Series) else pl.Series(k, v) for k, v in columns.items()])

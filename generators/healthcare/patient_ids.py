@@ -14,9 +14,11 @@ from generators.healthcare.encounters import U8, U16
 from generators.identifiers import BASE32, base32_views, inline_text, permute, row_text
 from generators.randomness import U64, hash64, hash_key
 
-VISIT, STAY, ADMITTED_VISIT = (ord(letter) for letter in "vie")
-"""Letters of encounter ids: drawn visits, stays, emergency visits that end in a stay or in death."""
+VISIT, STAY = (ord(letter) for letter in "vi")
+"""Letters of encounter ids: visits and stays."""
 ID_BITS = 35
+_DERIVED = np.uint64(1 << (ID_BITS - 1))
+"""What is added to slots of derived visits; row numbers lie below."""
 
 PATIENT_FORMAT = "PAT-********"
 MRN_FORMAT = "SYN*********"
@@ -44,7 +46,19 @@ def stay_numbers(slot: I64, day: NDArray[np.int32] | int, seed: int, generator: 
 
 def visit_numbers(row: I64, day: date, seed: int, generator: str) -> U64:
     """Return the numbers of (n,) drawn visits of a day."""
-    return permute(row, ID_BITS, hash_key(seed, generator, day, "encounter_id"))
+    return permute(row, ID_BITS, _visit_key(day, seed, generator))
+
+
+def derived_visit_numbers(slot: I64, day: date, seed: int, generator: str) -> U64:
+    """Return the numbers of (n,) visits of a day that come with a stay or a death, from the patients' slots.
+
+    They share the permutation of drawn visits: a number does not say which of them a visit is.
+    """
+    return permute(slot.astype(np.uint64) | _DERIVED, ID_BITS, _visit_key(day, seed, generator))
+
+
+def _visit_key(day: date, seed: int, generator: str) -> np.uint64:
+    return hash_key(seed, generator, day, "encounter_id")
 
 
 def encounter_text(days: NDArray[np.int32] | int, letter: U8 | int, number: U64) -> pl.Series:
@@ -52,7 +66,7 @@ def encounter_text(days: NDArray[np.int32] | int, letter: U8 | int, number: U64)
 
     Args:
         days: Day of the encounters, or (n,) days, from 1970-01-01.
-        letter: `VISIT`, `STAY` or `ADMITTED_VISIT`, or (n,) of them.
+        letter: `VISIT` or `STAY`, or (n,) of them.
         number: (n,) numbers below 2**35.
     """
     present, place = np.unique(days, return_inverse=True)

@@ -54,7 +54,7 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
     domain = "healthcare"
     description = "Healthcare encounters with patients, diagnoses, vital signs, payers, charges and readmissions."
     config_type = PatientRecordsConfig
-    revision = 2
+    revision = 3
     tables = (patient_tables.ENCOUNTERS, patient_tables.READMISSION_OUTCOMES, patient_tables.PATIENTS)
     bin_minutes = 1
 
@@ -126,7 +126,10 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
         """The patients."""
         slots = max(1, round(self.config.base_daily_volume * 365 / PATIENT_YEAR_ROWS))
         births = BirthCalendar.of(self._southern)
-        return Population(self.config.seed, self.name, slots, self.payer_shares, births, self.scenario)
+        config = self.config
+        return Population(
+            config.seed, self.name, slots, self.payer_shares, births, self.scenario, by_year=config.safe_harbor
+        )
 
     @cached_property
     def use(self) -> UseOfCare:

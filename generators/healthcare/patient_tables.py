@@ -37,7 +37,12 @@ ICD = "ICD-10-CM"
 NHANES = "in line with NHANES means"
 
 _PATIENT = Column("patient_id", pl.String, "Patient.", format=PATIENT_FORMAT)
-_MRN = Column("mrn", pl.String, "Medical record number of the patient; starts with SYN.", format=MRN_FORMAT)
+_MRN = Column(
+    "mrn", pl.String,
+    "Medical record number of the patient: SYN, nine base-32 characters; eight digits would not hold all patients of "
+    "large volumes.",
+    format=MRN_FORMAT,
+)  # fmt: skip
 _BIRTH = Column(
     "birth_date",
     pl.Date,
@@ -66,7 +71,7 @@ ENCOUNTERS = TableSchema(
     "synthetic: no real person, not derived from patient data.",
     columns=(
         Column(
-            "encounter_id", pl.String, "Key of the encounter; v drawn visit, i stay, e emergency visit before a stay.",
+            "encounter_id", pl.String, "Key of the encounter; i stay, v any other.",
             unique=True, format=ENCOUNTER_FORMAT,
         ),
         Column("timestamp", INSTANT, "Start of the encounter."),
@@ -76,8 +81,9 @@ ENCOUNTERS = TableSchema(
         _MRN,
         _BIRTH,
         Column(
-            "age_years", pl.UInt8, "Completed years at the start; with safe_harbor at most 90.", unit="years", ge=0,
-            le=105,
+            "age_years", pl.UInt8,
+            "Completed years at the start; with safe_harbor calendar years since that of birth, at most 90.",
+            unit="years", ge=0, le=105,
         ),
         _SEX,
         _RACE,
@@ -111,7 +117,8 @@ ENCOUNTERS = TableSchema(
         ),
         Column("department", pl.Enum(DEPARTMENTS), "Department by class, diagnosis and age."),
         Column(
-            "provider_id", pl.String, "Provider: the patient's usual one in 65% of clinic visits.",
+            "provider_id", pl.String,
+            "Provider, of one facility or two: the patient's usual one in 65% of clinic visits.",
             format=PROVIDER_FORMAT,
         ),
         Column(
@@ -214,7 +221,10 @@ PATIENTS = TableSchema(
     columns=(
         _PATIENT,
         Column("valid_from", pl.Date, "First day on which the version holds."),
-        Column("valid_to", pl.Date, "First day on which it no longer holds; null while it does.", nullable=True),
+        Column(
+            "valid_to", pl.Date, "First day on which it no longer holds; null while it does.", nullable=True,
+            known="when the version ends",
+        ),
         _MRN,
         _BIRTH,
         _SEX,
@@ -224,4 +234,4 @@ PATIENTS = TableSchema(
         Column("usual_provider_id", pl.String, "The patient's usual provider of primary care.", format=PROVIDER_FORMAT),
         _PAYER,
     ),
-)
+)  # fmt: skip

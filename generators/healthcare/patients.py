@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from generators.entities import I32, I64
 from generators.healthcare import payers
-from generators.healthcare.births import LAST_ASKED, TICKS, BirthCalendar, completed_years
+from generators.healthcare.births import LAST_ASKED, TICKS, BirthCalendar, calendar_years, completed_years
 from generators.healthcare.patient_drift import PatientScenario
 from generators.randomness import F64, LANES, hash64, hash_key, hash_lanes, pick_table, stream
 
@@ -74,7 +74,7 @@ class Patients:
     entity: I64
     age_days: I32
     years: U8
-    """Completed years."""
+    """Completed years, or calendar years since that of birth."""
     sex: U8
     race: U8
     ethnicity: U8
@@ -103,6 +103,7 @@ class Population:
         payer_shares: Shares of payers by age segment, see `payers.SHARES`.
         births: When lives begin.
         scenario: The drifts.
+        by_year: Whether people grow a year older on 1 January: no change of theirs then shows a birthday.
     """
 
     seed: int
@@ -111,6 +112,7 @@ class Population:
     payer_shares: tuple[tuple[float, ...], ...]
     births: BirthCalendar
     scenario: PatientScenario
+    by_year: bool = False
 
     # -- lives ----------------------------------------------------------------------------------------------------
 
@@ -214,7 +216,7 @@ class Population:
 
     def describe(self, slots: I64, entity: I64, age: I32, day: NDArray[Any] | int) -> Patients:
         """Return the attributes of (n,) patients of known age on a day."""
-        years = completed_years(age, day)
+        years = calendar_years(age, day) if self.by_year else completed_years(age, day)
         sex, origin, chronic, area = hash_lanes(self._person_key, entity)
         combination = _origins()[origin]
         race, ethnicity = combination // 3, combination % 3

@@ -32,3 +32,12 @@ def test_page_says_of_every_column_when_it_is_known(name: str) -> None:
 
 def test_no_page_is_left_over() -> None:
     assert {page.stem for page in FOLDER.glob("*.md")} == set(NAMES)
+
+
+def test_end_of_a_version_is_known_when_it_ends() -> None:
+    found = 0
+    for info in list_generators():
+        lines = [line for line in guide(generator_class(info.name)).splitlines() if line.startswith("| `valid_to`")]
+        assert all("| when the version ends |" in line for line in lines)
+        found += len(lines)
+    assert found >= 7
