@@ -281,7 +281,7 @@ def test_tiny_volume_is_served() -> None:
     assert generator.events.violations(rows) == []
 
 
-GOLDEN = "11efa803d265e1b6"
+GOLDEN = "7ef8cb778c9d4f2f"
 
 
 def test_golden_day_is_unchanged() -> None:
