@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from generators.calendar import FIRST_DAY, LAST_DAY, HolidayCalendar
 from generators.config import GeneratorConfig, LabelMode
+from generators.days import day_number
 from generators.errors import CalendarError, DataError, UnknownNameError
 from generators.intraday import BIN_MINUTES, DayArrivals, IntradayProfile
 from generators.labels import EVENT_DAY, LAG, OutcomeStore
@@ -28,13 +29,8 @@ ConfigT = TypeVar("ConfigT", bound=GeneratorConfig)
 
 SLICE_ROWS = 262_144
 """Rows of a slice. A constant of the format: it is part of every fingerprint."""
-
-_EPOCH = date(1970, 1, 1).toordinal()
-
-
-def day_number(day: date) -> int:
-    """Return the days since 1970-01-01, the time axis of entities."""
-    return day.toordinal() - _EPOCH
+ADDED = ("record_id", "generator")
+"""Columns of events that the base fills, where the schema has them."""
 
 
 @dataclass(frozen=True)
@@ -430,32 +426,15 @@ class BaseGenerator(ABC, Generic[ConfigT]):
             frame: Rows of a table.
             schema: The table; None: the events, of which the columns that the base adds are still missing.
         """
-        schema = schema or self.events
+        schema, later = (self.events, ADDED) if schema is None else (schema, ())
         signature = (schema.name, tuple(frame.columns), tuple(frame.dtypes))
         known: dict[Any, list[pl.Expr]] = self.__dict__.setdefault("_casts", {})
-        if signature not in known:
-            known[signature] = self._casts_from(frame.schema, schema)
         try:
+            if signature not in known:
+                known[signature] = schema.casts(frame.schema, self.config.timezone, later)
             return frame.select(known[signature])
-        except pl.exceptions.PolarsError as error:
-            raise DataError(f"generator {self.name!r}, table {schema.name!r}: {error}") from error
-
-    def _casts_from(self, given: pl.Schema, schema: TableSchema) -> list[pl.Expr]:
-        wanted = self._drawn_schema if schema is self.events else schema.polars_schema(self.config.timezone)
-        where = f"generator {self.name!r}, table {schema.name!r}"
-        if missing := [name for name in wanted if name not in given]:
-            raise DataError(f"{where}: columns {missing} are missing")
-        if extra := [name for name in given if name not in wanted]:
-            raise DataError(f"{where}: columns {extra} are not declared; declared: {wanted.names()}")
-        casts = []
-        for name, dtype in wanted.items():
-            column = pl.col(name)
-            if isinstance(dtype, pl.Enum) and given[name].is_integer():
-                column = column.cast(pl.UInt8).cat.to(dtype)
-            elif given[name] != dtype:
-                column = column.cast(dtype)
-            casts.append(column)
-        return casts
+        except (DataError, pl.exceptions.PolarsError) as error:
+            raise DataError(f"generator {self.name!r}, {error}") from error
 
     def _finished(self, frame: pl.DataFrame, day: date, first: int) -> pl.DataFrame:
         for name, column in (("record_id", self._record_ids), ("generator", self._generator_names)):
@@ -478,7 +457,7 @@ class BaseGenerator(ABC, Generic[ConfigT]):
 
     @cached_property
     def _drawn_schema(self) -> pl.Schema:
-        return pl.Schema({k: v for k, v in self._schema.items() if k not in ("record_id", "generator")})
+        return pl.Schema({k: v for k, v in self._schema.items() if k not in ADDED})
 
     @cached_property
     def _later(self) -> list[Column]:

@@ -159,4 +159,8 @@ class GeneratorConfig(StrictModel):
 
     def canonical(self) -> str:
         """Return the config as JSON with sorted keys, without the fields that equal their default."""
-        return json.dumps(self.model_dump(mode="json", exclude_defaults=True), sort_keys=True, separators=(",", ":"))
+        return json.dumps(self.stated(), sort_keys=True, separators=(",", ":"))
+
+    def stated(self) -> dict[str, Any]:
+        """Return the fields, as JSON values, that a config must give to be equal to this one."""
+        return self.model_dump(mode="json", exclude_defaults=True)

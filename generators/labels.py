@@ -13,8 +13,8 @@ from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
-from numpy.typing import NDArray
+
+from generators.days import dates
 
 STORE_BYTES = 256 * 2**20
 """Outcomes that a store holds at most."""
@@ -130,9 +130,3 @@ def _since(made: _Outcomes, lag: int) -> _Outcomes:
         return made
     rest = made.frame.clear().extend(made.frame.slice(gone))  # a slice would hold on to the whole
     return _Outcomes(rest, [max(bound - gone, 0) for bound in made.bounds], lag, int(rest.estimated_size()))
-
-
-def dates(days: NDArray[np.int32], known: NDArray[np.bool_] | None = None) -> pl.Series:
-    """Return (n,) dates from days since 1970-01-01, null where they are not known; without copying."""
-    valid = None if known is None else pa.py_buffer(np.packbits(known, bitorder="little"))
-    return pl.Series(values=pa.Array.from_buffers(pa.date32(), len(days), [valid, pa.py_buffer(days)]))

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, model_validator
 
+from generators.days import day_number
 from generators.randomness import F64
 from generators.strict import StrictModel
 
@@ -23,8 +24,6 @@ MAX_STRENGTH = 3.0
 
 DRIFT_FIELD = "Changes from a day on: a list of preset, start and optionally end, strength and ramp_days."
 """Description of the config field that lists drifts."""
-
-_EPOCH = date(1970, 1, 1).toordinal()
 
 
 @dataclass(frozen=True)
@@ -73,14 +72,14 @@ class Drift(StrictModel):
     @property
     def first(self) -> int:
         """First day, from 1970-01-01."""
-        return self.start.toordinal() - _EPOCH
+        return day_number(self.start)
 
     def levels(self, days: NDArray[np.int64]) -> F64:
         """Return the strength on (n,) days since 1970-01-01: 0 before the start."""
         preset, first = self.presets[self.preset], self.first
         ramp = preset.ramp if self.ramp_days is None else self.ramp_days
         level = np.clip((days - first + 1) / max(ramp, 1), 0.0, 1.0)
-        last = self.end.toordinal() - _EPOCH if self.end is not None else None
+        last = day_number(self.end) if self.end is not None else None
         if last is None and preset.lasts is not None:
             last = first + preset.lasts - 1
         if last is not None:

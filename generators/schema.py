@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -200,18 +200,50 @@ class TableSchema:
         Raises:
             DataError: A column is missing or unknown, or a value does not fit its dtype.
         """
-        schema = self.polars_schema(timezone)
-        if frame.schema == schema:
+        if frame.schema == self.polars_schema(timezone):
             return frame
-        if missing := [name for name in schema if name not in frame.columns]:
-            raise DataError(f"table {self.name!r}: columns {missing} are missing")
-        if extra := [name for name in frame.columns if name not in schema]:
-            raise DataError(f"table {self.name!r}: columns {extra} are not declared; declared: {self.names}")
-        wrong = [pl.col(n).cast(t) for n, t in schema.items() if frame.schema[n] != t]
+        casts = self.casts(frame.schema, timezone)
         try:
-            return frame.with_columns(wrong).select(schema.names())
+            return frame.select(casts)
         except pl.exceptions.PolarsError as error:
             raise DataError(f"table {self.name!r}: {error}") from error
+
+    def casts(self, given: pl.Schema, timezone: str | None = None, later: Collection[str] = ()) -> list[pl.Expr]:
+        """Return what selects this schema's columns, in order and with their dtypes, from a frame.
+
+        Whole numbers given for an enum column are codes of its categories.
+
+        Args:
+            given: The frame's schema.
+            timezone: Zone of instants.
+            later: Columns that are added afterwards.
+
+        Raises:
+            DataError: A column is missing or unknown.
+        """
+        wanted = {name: dtype for name, dtype in self.polars_schema(timezone).items() if name not in later}
+        if missing := [name for name in wanted if name not in given]:
+            raise DataError(f"table {self.name!r}: columns {missing} are missing")
+        if extra := [name for name in given if name not in wanted]:
+            raise DataError(f"table {self.name!r}: columns {extra} are not declared; declared: {[*wanted]}")
+        casts = []
+        for name, dtype in wanted.items():
+            column = pl.col(name)
+            if isinstance(dtype, pl.Enum) and given[name].is_integer():
+                column = column.cast(pl.UInt8).cat.to(dtype)
+            elif given[name] != dtype:
+                column = column.cast(dtype)
+            casts.append(column)
+        return casts
+
+    def frame(self, columns: Mapping[str, Any]) -> pl.DataFrame:
+        """Return a frame of columns, arrays or series, that conforms to this schema.
+
+        Raises:
+            DataError: As `conform`.
+        """
+        named = [v.alias(k) if isinstance(v, pl.Series) else pl.Series(k, v) for k, v in columns.items()]
+        return self.conform(pl.DataFrame(named))
 
     def violations(self, frame: pl.DataFrame, *, limits: bool = True) -> list[Violation]:
         """Return the rules of nulls, bounds, formats, uniqueness and real-looking text that the frame breaks.

@@ -236,11 +236,6 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
     # -- customers and devices ------------------------------------------------------------------------------------
 
     def _customer_columns(self, who: Customers) -> dict[str, Any]:
-        state = (
-            pl.Series(self.customers.states(who))
-            if self.config.country == "US"
-            else pl.repeat(None, len(who.entity), dtype=pl.UInt8, eager=True)
-        )
         return {
             "customer_age_bracket": who.age,
             "customer_tenure_days": who.tenure.astype(np.uint16),
@@ -248,7 +243,7 @@ class BNPLGenerator(BaseGenerator[BNPLConfig]):
             "customer_credit_score_range": who.credit,
             "customer_verification_level": who.verification,
             "customer_address_stability": who.address,
-            "customer_state": state,
+            "customer_state": self.customers.states(who),
         }
 
     def _device_columns(self, who: Customers, device: Devices) -> dict[str, Any]:

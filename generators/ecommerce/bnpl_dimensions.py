@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import date
-from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from generators.base import day_number
 from generators.calendar import FIRST_DAY
+from generators.days import dates, day_number
 from generators.ecommerce import bnpl_tables
 from generators.ecommerce.bnpl_ids import account_text, customer_views, device_text, id_keys
 from generators.ecommerce.catalogue import Catalogue
@@ -31,26 +30,11 @@ from generators.ecommerce.customers import (
 )
 from generators.entities import I32, I64, Occupants
 from generators.identifiers import inline_text
-from generators.schema import TableSchema
 
 LIMIT_YEARS = 8
 """Full years that can raise a credit limit."""
 
 Maker = Callable[[CustomerBase, Catalogue, str, date, date], Iterator[pl.DataFrame]]
-
-
-def _frame(schema: TableSchema, columns: dict[str, Any]) -> pl.DataFrame:
-    frame = pl.DataFrame([v.alias(k) if isinstance(v, pl.Series) else pl.Series(k, v) for k, v in columns.items()])
-    enums = [pl.col(c.name).cat.to(c.dtype) for c in schema if isinstance(c.dtype, pl.Enum)]
-    return schema.conform(frame.with_columns(enums))
-
-
-def _dates(days: NDArray[Any], through: int | None = None) -> pl.Series:
-    """Return dates of days since 1970-01-01; those after `through` are null."""
-    dates = pl.Series(np.asarray(days, np.int32)).cast(pl.Date)
-    if through is None:
-        return dates
-    return pl.select(pl.when(pl.Series(np.asarray(days) <= through)).then(dates)).to_series()
 
 
 class _Alive:
@@ -72,7 +56,7 @@ class _Alive:
         end = np.append(self.first[row[1:]] + age[1:], 0)
         final = np.append(row[1:] != row[:-1], True)
         end = np.where(final, self.first[row] + self.lifetime[row], end)
-        return row, age, _dates(self.first[row] + age), _dates(end, self.through)
+        return row, age, dates(self.first[row] + age), dates(end, end <= self.through)
 
 
 def _blocks(base: CustomerBase, start: date, through: date) -> Iterator[_Alive]:
@@ -102,22 +86,18 @@ def customers(base: CustomerBase, _shop: Catalogue, country: str, start: date, t
         ).astype(np.int32)
         row, age, since, until = alive.versions(row, age)
         who = base.attributes(alive.occupants(row, age))
-        state = (
-            pl.Series(base.states(who)) if country == "US" else pl.repeat(None, len(row), dtype=pl.UInt8, eager=True)
-        )
-        yield _frame(
-            bnpl_tables.CUSTOMERS,
+        yield bnpl_tables.CUSTOMERS.frame(
             {
                 "customer_id": inline_text(customer_views(who.entity, keys)),
                 "valid_from": since,
                 "valid_to": until,
-                "signup_date": _dates(alive.first[row]),
+                "signup_date": dates(alive.first[row]),
                 "customer_age_bracket": who.age,
                 "customer_income_bracket": who.income,
                 "customer_credit_score_range": who.credit,
                 "customer_verification_level": who.verification,
                 "customer_address_stability": who.address,
-                "customer_state": state,
+                "customer_state": base.states(who),
             },
         )
 
@@ -127,8 +107,7 @@ def products(
 ) -> Iterator[pl.DataFrame]:
     """Yield the catalogue."""
     size = len(shop.price)
-    yield _frame(
-        bnpl_tables.PRODUCTS,
+    yield bnpl_tables.PRODUCTS.frame(
         {
             "product_id": inline_text(shop.id_views),
             "valid_from": pl.repeat(FIRST_DAY, size, dtype=pl.Date, eager=True),
@@ -159,14 +138,14 @@ def devices(base: CustomerBase, _shop: Catalogue, _country: str, start: date, th
         since = np.maximum(generation * lifetime - phase, 0)
         until = np.minimum((generation + 1) * lifetime - phase, alive.lifetime[row])
         number = base.device_number(alive.entity[row], slot, generation)
+        ends = alive.first[row] + until
         pair = base.device_pairs(number, base.attributes(alive.occupants(row, since.astype(np.int32))))
-        yield _frame(
-            bnpl_tables.DEVICES,
+        yield bnpl_tables.DEVICES.frame(
             {
                 "device_id": device_text(number, keys),
                 "customer_id": inline_text(customer_views(alive.entity[row], keys)),
-                "valid_from": _dates(alive.first[row] + since),
-                "valid_to": _dates(alive.first[row] + until, alive.through),
+                "valid_from": dates(alive.first[row] + since),
+                "valid_to": dates(ends, ends <= alive.through),
                 "device_type": types[pair],
                 "device_os": systems[pair],
             },
@@ -193,8 +172,7 @@ def accounts(base: CustomerBase, _shop: Catalogue, _country: str, start: date, t
             row, age, since, until = alive.versions(row[changed], age[changed])
             views = customer_views(alive.entity[row], keys)
             account = np.full(len(row), which, np.uint8)
-            yield _frame(
-                bnpl_tables.ACCOUNTS,
+            yield bnpl_tables.ACCOUNTS.frame(
                 {
                     "payment_method_id": account_text(views, account),
                     "customer_id": inline_text(views),

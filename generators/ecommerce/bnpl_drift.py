@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from generators.base import day_number
+from generators.days import day_number
 from generators.ecommerce.catalogue import CATEGORIES
 from generators.entities import I64
 from generators.randomness import F64

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
 from functools import lru_cache
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from generators.days import day_of
 from generators.identifiers import base32_digits, base32_views, base32_words, hex_quads, permute, row_text, row_texts
 from generators.randomness import hash_key, look_up
 
@@ -88,10 +88,7 @@ def transaction_ids(
 @lru_cache(maxsize=1_024)
 def _stamp(day: int) -> bytes:
     """Return what the ids of a day begin with, after three bytes of padding; days since 1970-01-01."""
-    return f"...{PREFIX}{date.fromordinal(_EPOCH + day):%Y%m%d}_".encode()
-
-
-_EPOCH = date(1970, 1, 1).toordinal()
+    return f"...{PREFIX}{day_of(day):%Y%m%d}_".encode()
 
 
 @lru_cache(maxsize=1)

@@ -18,11 +18,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from generators.base import Batch
+from generators.days import dates, day_number
 from generators.ecommerce.bnpl_ids import number_views, transaction_ids
 from generators.ecommerce.bnpl_tables import PAYMENT_STATUSES
 from generators.ecommerce.default_model import normal_cdf
 from generators.identifiers import inline_text
-from generators.labels import EVENT_DAY, LAG, dates
+from generators.labels import EVENT_DAY, LAG
 from generators.randomness import F64, LANES, hash64, hash_key
 
 I64 = NDArray[np.int64]
@@ -288,7 +289,7 @@ def installment_rows(known: pl.DataFrame, day: date) -> pl.DataFrame:
     runs = np.diff(np.append(starts, len(number)))
     nth = position + np.uint8(1)
     transaction, installment = transaction_ids(bought[starts], number[starts], runs, nth)
-    today = np.full(len(known), day.toordinal() - _EPOCH, np.int32)
+    today = np.full(len(known), day_number(day), np.int32)
     due = bought + position * np.int32(EVERY_DAYS)
     amount = cents / 100
     paid = (status == ON_TIME) | (status == LATE)
@@ -332,9 +333,6 @@ ROWS: dict[str, Callable[[pl.DataFrame, date], pl.DataFrame]] = {
     "installments": installment_rows,
     "outcomes": loan_rows,
 }
-
-_EPOCH = date(1970, 1, 1).toordinal()
-
 
 # -- snapshots ------------------------------------------------------------------------------------------------------
 

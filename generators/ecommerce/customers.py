@@ -14,9 +14,10 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-from generators.base import day_number
+from generators.days import day_number
 from generators.ecommerce.bnpl_drift import HIGHEST_LIMIT_FACTOR, SEGMENT_RISK, BNPLScenario
 from generators.entities import I32, I64, EntityPool, Lifetime, Occupants
 from generators.randomness import F64, LANES, hash64, hash_key, look_up, normal_table, pick_table
@@ -169,7 +170,7 @@ class CustomerBase:
         generator: Name of the generator.
         slots: Customers at any time.
         market: Key of `CREDIT_SHARES`.
-        country: Decides the share of iOS phones.
+        country: Decides the share of iOS phones; states are those of the US.
         risk_shift: Added to the latent risk of everyone before the credit range is cut, in standard deviations.
         yearly_miss: (257,) probability of a missed payment in a year, by latent risk on [-4, 4].
         scenario: The drifts.
@@ -240,8 +241,10 @@ class CustomerBase:
         others = self.pool.draw(len(slots), rng)
         return np.where(self.in_segment(self.pool.occupants(others, day_number(day)).entity), others, slots)
 
-    def states(self, who: Customers) -> U8:
-        """Return the states in which (n,) customers live: that of their sign-up, or of their last move since."""
+    def states(self, who: Customers) -> pl.Series:
+        """Return the states in which (n,) customers live: of their sign-up, or their last move; null outside the US."""
+        if self.country != "US":
+            return pl.repeat(None, len(who.entity), dtype=pl.UInt8, eager=True)
         state = look_up(_state_table(), who.home)
         limit = look_up((np.array(YEARLY_MOVES) * LANES).astype(np.uint16), who.address)
         for block in range(0, int(who.tenure.max(initial=0)) // 365 + 1, 4):
@@ -259,7 +262,7 @@ class CustomerBase:
                     on_day = (block + year) * 365 + (day_lane.astype(np.int32) * 365 >> 16)
                     done = on_day <= who.tenure[moved]
                     state[moved[done]] = _state_table()[state_lane[done]]
-        return state
+        return pl.Series(state)
 
     def moves(self, entities: I64, ages: I32) -> tuple[I64, I32]:
         """Return (row, age in days) of every move of (n,) customers up to their ages, in order of row and age."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import date
 from typing import Any, Literal, Self
@@ -134,12 +133,12 @@ class CreditCardsConfig(GeneratorConfig):
         config.model_fields_set.discard("timezone")  # so that another country still brings its own
         return config
 
-    def canonical(self) -> str:
-        """Return the config as JSON with sorted keys, without the fields that it has when they are not given."""
-        fields = self.model_dump(mode="json", exclude_defaults=True)
+    def stated(self) -> dict[str, Any]:
+        """Return the fields that a config must give to be equal to this one: New York's zone is, beside a country."""
+        fields = super().stated()
         if self.timezone == _zone({}) != _zone(fields):
             fields["timezone"] = self.timezone
-        return json.dumps(fields, sort_keys=True, separators=(",", ":"))
+        return fields
 
     @field_validator("country")
     @classmethod

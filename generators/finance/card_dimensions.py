@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from generators.base import day_number
+from generators.days import dates, day_number
 from generators.entities import I64
 from generators.finance import card_tables
 from generators.finance.card_ids import CardIds
@@ -23,28 +22,9 @@ from generators.finance.fraud import Compromises
 from generators.finance.merchants import Merchants
 from generators.finance.tokens import unpack
 from generators.identifiers import inline_text
-from generators.schema import TableSchema
 
 BEFORE_YEARS = 4
 """Years before the first day whose reissues may still be in use."""
-
-
-def _frame(schema: TableSchema, columns: dict[str, Any]) -> pl.DataFrame:
-    frame = pl.DataFrame([v.alias(k) if isinstance(v, pl.Series) else pl.Series(k, v) for k, v in columns.items()])
-    enums = [
-        pl.col(c.name).cat.to(c.dtype)
-        for c in schema
-        if isinstance(c.dtype, pl.Enum) and frame.schema[c.name].is_integer()
-    ]
-    return schema.conform(frame.with_columns(enums))
-
-
-def _dates(days: NDArray[Any], shown: NDArray[np.bool_] | None = None) -> pl.Series:
-    """Return dates of days since 1970-01-01, null where (n,) `shown` is false."""
-    dates = pl.Series(np.asarray(days, np.int32)).cast(pl.Date)
-    if shown is None:
-        return dates
-    return pl.select(pl.when(pl.Series(shown)).then(dates)).to_series()
 
 
 def cards(
@@ -107,20 +87,19 @@ def _card_frame(
     brand, kind = people.card_pairs(words)
     country = (key >> 2 & 7).astype(np.uint8)
     tokens = ids.token_numbers(key, since)
-    return _frame(
-        card_tables.CARDS,
+    return card_tables.CARDS.frame(
         {
             "card_token": ids.tokens(tokens),
-            "valid_from": _dates(since),
-            "valid_to": _dates(until, until <= last),
+            "valid_from": dates(since),
+            "valid_to": dates(until, until <= last),
             "card_id": ids.cards(key),
             "customer_id": ids.customers(key >> 2),
             "card_brand": brand,
             "card_type": kind,
             "card_last4": ids.last4(tokens),
             "card_bin_group": people.bin_groups(words, country, kind),
-            "issue_date": _dates(since),
-            "replaced_on": _dates(until, replaced & (until <= last)),
+            "issue_date": dates(since),
+            "replaced_on": dates(until, replaced & (until <= last)),
             "credit_limit": people.credit_limits(words),
         },
     )
@@ -136,12 +115,11 @@ def merchants(shops: Merchants, names: pl.Series, start: date, through: date) ->
         closes = opened + shops.pool.lifetime_of(entity)
         lat, lon = shops.seats(slot, shown.lanes)
         category = slots.category[slot]
-        yield _frame(
-            card_tables.MERCHANTS,
+        yield card_tables.MERCHANTS.frame(
             {
                 "merchant_id": inline_text(shown.views),
-                "valid_from": _dates(opened),
-                "valid_to": _dates(closes, closes <= last),
+                "valid_from": dates(opened),
+                "valid_to": dates(closes, closes <= last),
                 "merchant_name": names.gather(shown.name),
                 "mcc": category,
                 "merchant_category": category,

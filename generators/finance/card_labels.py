@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from generators.base import day_number
+from generators.days import day_number
 from generators.finance import fraud, mcc
 from generators.finance.card_ids import FRAUD, GENUINE, CardIds
 from generators.finance.card_tables import SOURCES

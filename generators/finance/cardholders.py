@@ -12,7 +12,6 @@ the others.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from datetime import date
 from functools import cached_property, lru_cache
 from statistics import NormalDist
 from typing import Any, Literal
@@ -400,8 +399,3 @@ class Cardholders:
 def trip_abroad(shares: TravelShares, word: U64) -> NDArray[np.bool_]:
     """Return whether (n,) trips go abroad."""
     return np.asarray((word >> np.uint64(24) & np.uint64(0xFF)) < np.uint64(round(shares.abroad * 256)))
-
-
-def day_of(number: int) -> date:
-    """Return the date of a day number."""
-    return date.fromordinal(number + date(1970, 1, 1).toordinal())

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from generators.base import day_number
 from generators.calendar import FIRST_DAY, LAST_DAY
+from generators.days import day_number
 from generators.entities import I32, I64
 from generators.finance import mcc
 from generators.finance.cardholders import TERM_DAYS, Cardholders

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from generators.base import day_number
+from generators.days import day_number, day_of
 from generators.entities import I32, I64
 from generators.finance import checks_at_sale as check
 from generators.finance import fraud, mcc, responses
@@ -156,9 +156,8 @@ class FraudRows:
 
     def _starting(self, first: int, last: int, quick: bool) -> Episodes:
         """Return the episodes that start on days [first, last], application fraud or the other kinds."""
-        epoch = date(1970, 1, 1).toordinal()
         parts = []
-        for year in sorted({date.fromordinal(max(first + epoch, 1)).year, date.fromordinal(last + epoch).year}):
+        for year in sorted({day_of(first).year, day_of(last).year}):
             episodes = self.compromises.year(year)
             low, high = np.searchsorted(episodes.day, [first, last + 1])
             piece = episodes.take(slice(low, high))  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from generators.base import day_number
+from generators.days import day_number
 from generators.entities import I64
 from generators.finance import checks_at_sale as check
 from generators.finance import mcc, responses

@@ -7,7 +7,7 @@ from datetime import date
 
 import numpy as np
 
-from generators.base import day_number
+from generators.days import day_number
 from generators.finance import mcc
 from generators.finance.geography import COUNTRIES
 from generators.randomness import F64, hash64, hash_key, stream

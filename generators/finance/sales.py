@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from generators.days import day_number
 from generators.entities import I32, I64
 from generators.finance import geography, mcc, money, responses
 from generators.finance.card_ids import CardIds, postal_text
@@ -164,7 +165,7 @@ class Renderer:
             day: The partition's day.
             with_time: Whether the frame has the column ``timestamp``.
         """
-        number = day.toordinal() - date(1970, 1, 1).toordinal()
+        number = day_number(day)
         columns: dict[str, Any] = {"timestamp": pl.Series(sales.timestamp).set_sorted()} if with_time else {}
         columns |= self._cards(sales, number) | self._places(sales, number) | self._money(sales, number)
         remote = sales.channel == mcc.CNP

@@ -16,7 +16,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from generators.base import day_number
+from generators.days import day_number
 from generators.entities import I64
 from generators.healthcare import emergency, patient_ids, visits
 from generators.healthcare.care_volume import EMERGENCY, INPATIENT, emergency_hours

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from generators.base import day_number
+from generators.days import day_number
 from generators.entities import I64
 from generators.healthcare.care_volume import (
     AMBULATORY,

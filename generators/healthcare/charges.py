@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 
-from generators.base import day_number
+from generators.days import day_number
 from generators.healthcare import payers
 from generators.healthcare.care_volume import INPATIENT
 from generators.healthcare.diagnoses import DIAGNOSES

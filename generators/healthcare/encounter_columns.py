@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from generators.base import day_number
+from generators.days import day_number
 from generators.healthcare import charges, complaints, emergency, patient_ids, vitals
 from generators.healthcare.care_sites import CareSites, departments
 from generators.healthcare.care_volume import CLASSES, FHIR_OF_CLASS, INPATIENT

@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from generators.base import day_number
+from generators.days import dates, day_number
 from generators.entities import I64
 from generators.healthcare import patient_ids, patient_tables
 from generators.healthcare.care_sites import DEPARTMENTS, CareSites
 from generators.healthcare.encounter_columns import SAFE_HARBOR_AGE, birth_dates
-from generators.healthcare.nullable import nullable
 from generators.healthcare.patients import Patients, Population
 from generators.healthcare.payers import SPAN_EDGES
 
@@ -106,8 +104,8 @@ def _frame(
     usual = sites.usual(who.entity, DEPARTMENTS.index("primary_care"), sites.clinics(who.entity, who.area))
     columns: dict[str, Any] = {
         "patient_id": patient_ids.patient_text(who.entity, seed, name),
-        "valid_from": _dates(since),
-        "valid_to": nullable(until.astype(np.int32), until <= last).cast(pl.Date),
+        "valid_from": dates(since),
+        "valid_to": dates(until, until <= last),
         "mrn": patient_ids.mrn_text(who.entity, seed, name),
         "birth_date": birth_dates(born, who.years, safe_harbor),
         "sex": who.sex,
@@ -117,11 +115,4 @@ def _frame(
         "usual_provider_id": patient_ids.provider_text(usual),
         "payer_type": who.payer,
     }
-    frame = pl.DataFrame([v.alias(k) if isinstance(v, pl.Series) else pl.Series(k, v) for k, v in columns.items()])
-    schema = patient_tables.PATIENTS
-    enums = [pl.col(c.name).cat.to(c.dtype) for c in schema if isinstance(c.dtype, pl.Enum)]
-    return schema.conform(frame.with_columns(enums))
-
-
-def _dates(days: NDArray[Any]) -> pl.Series:
-    return pl.Series(days.astype(np.int32)).cast(pl.Date)
+    return patient_tables.PATIENTS.frame(columns)

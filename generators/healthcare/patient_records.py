@@ -14,8 +14,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from generators.base import BaseGenerator, Batch, Process, day_number
+from generators.base import BaseGenerator, Batch, Process
 from generators.calendar import LAST_DAY
+from generators.days import day_number, day_of
 from generators.healthcare import care_volume, patient_dimensions, patient_ids, patient_tables, payers, stays
 from generators.healthcare.admissions import Admissions
 from generators.healthcare.births import BirthCalendar
@@ -39,12 +40,10 @@ from generators.randomness import F64, stream
 from generators.registry import register_generator
 from generators.volume import VolumeModel
 
-_EPOCH = date(1970, 1, 1).toordinal()
-
 
 def _civil(day: int) -> date:
     """Return the date of a day; chains are opened in whole chunks, which may reach beyond the calendar."""
-    return min(date.fromordinal(day + _EPOCH), LAST_DAY)
+    return min(day_of(day), LAST_DAY)
 
 
 @register_generator("patient_records")

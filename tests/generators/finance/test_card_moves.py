@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from generators import get_generator
-from generators.base import day_number
+from generators.days import day_number
 from generators.finance.fraud_rows import FraudRows
 
 FIRST = date(2024, 3, 4)
