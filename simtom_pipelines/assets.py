@@ -11,6 +11,7 @@ from generators.registry import generator_class
 from generators.schema import TableSchema
 from simtom_pipelines.checks import TABLE_CHECKS, CheckLedger, check_specs
 from simtom_pipelines.datasets import DatasetSpec
+from simtom_pipelines.interrupts import patient_interrupts
 from simtom_pipelines.lake import LakeError, Partition
 from simtom_pipelines.materialize import write_days, write_dimension
 from simtom_pipelines.metadata import column_schema, partition_metadata
@@ -93,9 +94,12 @@ def daily_asset(spec: DatasetSpec, table: TableSchema, events: TableSchema) -> d
         def daily(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
             record = RangeRecord(context, table)
             days = partition_days(context)
-            with refusals(), closing(write_days(lake.open(), spec, table.name, days, if_exists="overwrite")) as written:
-                for partition in written:  # an interrupt leaves whole files: closing stops the writer
-                    record.add(partition)
+            with refusals(), patient_interrupts() as deliver_lost:
+                partitions = write_days(lake.open(), spec, table.name, days, if_exists="overwrite")
+                with closing(partitions):  # an interrupt leaves whole files: closing stops the writer
+                    for partition in partitions:
+                        record.add(partition)
+                        deliver_lost()
             return record.result()
 
     return daily
@@ -111,7 +115,7 @@ def dimension_asset(spec: DatasetSpec, table: TableSchema, events: TableSchema) 
         check_specs=check_specs(common["key"], TABLE_CHECKS[table.kind]),
     )
     def dimension(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        with refusals():
+        with refusals(), patient_interrupts():
             store = lake.open()
             days = store.days(spec.name, events.name)
             if not days:

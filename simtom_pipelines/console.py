@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from types import FrameType
 from typing import Any, NoReturn
 
 import typer
+
+from simtom_pipelines.interrupts import Patient
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 
@@ -91,37 +91,26 @@ def _usage_error() -> type[Exception]:
     return next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 
-_lost = threading.Event()
-"""Set by Ctrl-C; whoever still runs after it has not been told."""
-
-
 def interruptible() -> None:
     """Let Ctrl-C end this process as a KeyboardInterrupt, whatever the libraries do; call it once they are imported.
 
     polars puts a handler of its own in front of Python's: while a query runs in any thread, Ctrl-C is a matter of that
-    query alone, and one that streams a file to disk ends when the file does. And an exception that is raised while
-    Python collects garbage is lost; so `counting` raises the signal again where it finds that work goes on.
+    query alone, and one that streams a file to disk ends when the file does.
     """
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        _lost.set()
-        raise KeyboardInterrupt
-
-    _lost.clear()
-    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGINT, Patient(signal.default_int_handler))
 
 
-def _deliver_again() -> None:
-    if _lost.is_set():
-        _lost.clear()
-        signal.raise_signal(signal.SIGINT)
+def _deliver_lost() -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    if isinstance(handler, Patient):
+        handler.deliver_lost()
 
 
 @contextmanager
 def counting(title: str, total: int) -> Iterator[Callable[[], None]]:
     """Yield what is to be called after each step: a progress bar on a terminal, silence in a pipe."""
     if not sys.stderr.isatty():
-        yield _deliver_again
+        yield _deliver_lost
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -131,7 +120,7 @@ def counting(title: str, total: int) -> Iterator[Callable[[], None]]:
         task = progress.add_task(title, total=total)
 
         def advance() -> None:
-            _deliver_again()
+            _deliver_lost()
             progress.advance(task)
 
         yield advance
