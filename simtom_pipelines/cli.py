@@ -156,16 +156,16 @@ def generate(
     if fields:
         spec = replace(spec, config=spec.config.changed(fields))
     lake = open_lake(config, output)
-    interruptible()
     if table.kind == "dimension":
         spec = replace(spec, start_date=days[0])
-        partition = write_dimension(lake, spec, table.name, days[-1], if_exists=if_exists.value)
+        with interruptible():
+            partition = write_dimension(lake, spec, table.name, days[-1], if_exists=if_exists.value)
         say(f"{plural(partition.rows, 'row')} in {partition.path}")
         return
     if table.kind == "labels":  # of the dataset's events, or of those that were generated from an earlier day on
         spec = replace(spec, start_date=min(spec.start_date, days[0]))
     stored = written = rows = 0
-    with counting(f"{spec.name}/{table.name}", len(days)) as advance:
+    with interruptible(), counting(f"{spec.name}/{table.name}", len(days)) as advance:
         try:
             for partition in write_days(lake, spec, table.name, days, if_exists=if_exists.value):
                 stored += 1
@@ -192,7 +192,6 @@ def materialize(
     from simtom_pipelines.run import materialize_range
 
     total = len(days) if table.kind != "dimension" else 1
-    interruptible()
     stored = 0
 
     def count() -> None:
@@ -200,7 +199,7 @@ def materialize(
         stored += 1
         advance()
 
-    with counting(f"{spec.name}/{table.name}", total) as advance:
+    with interruptible(), counting(f"{spec.name}/{table.name}", total) as advance:
         try:
             stored = materialize_range(settings, spec, table, days, count)
         finally:

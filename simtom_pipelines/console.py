@@ -91,13 +91,18 @@ def _usage_error() -> type[Exception]:
     return next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 
-def interruptible() -> None:
-    """Let Ctrl-C end this process as a KeyboardInterrupt, whatever the libraries do; call it once they are imported.
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C end the block as a KeyboardInterrupt, whatever the libraries do; enter it once they are imported.
 
     polars puts a handler of its own in front of Python's: while a query runs in any thread, Ctrl-C is a matter of that
     query alone, and one that streams a file to disk ends when the file does.
     """
-    signal.signal(signal.SIGINT, Patient(signal.default_int_handler))
+    before = signal.signal(signal.SIGINT, Patient(signal.default_int_handler))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _deliver_lost() -> None:

@@ -106,8 +106,7 @@ def patient_interrupts() -> Iterator[Callable[[], None]]:
         yield lambda: None
         return
     found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    before = {number: h for number, h in found.items() if callable(h) and not isinstance(h, Patient)}
-    patients = {number: Patient(handler) for number, handler in before.items()}
+    patients = {n: h if isinstance(h, Patient) else Patient(h) for n, h in found.items() if callable(h)}
 
     def deliver_lost() -> None:
         for patient in patients.values():
@@ -118,5 +117,5 @@ def patient_interrupts() -> Iterator[Callable[[], None]]:
     try:
         yield deliver_lost
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number in patients:
+            signal.signal(number, found[number])

@@ -50,8 +50,10 @@ def simtom(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capfd: p
     def call(*arguments: str) -> Answer:
         monkeypatch.setattr(sys, "argv", ["simtom", *arguments])
         capfd.readouterr()
+        handler = signal.getsignal(signal.SIGINT)
         with pytest.raises(SystemExit) as ended:
             main()
+        assert signal.getsignal(signal.SIGINT) is handler
         out, err = capfd.readouterr()
         return Answer(int(ended.value.code or 0), out, err)
 
@@ -363,14 +365,9 @@ def test_ui_runs_dagster_on_the_project_or_where_it_stands(
 
 def test_interrupt_that_was_swallowed_is_delivered_at_the_next_step() -> None:
     """Python drops an exception that is raised inside a destructor or a weak reference's callback."""
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        console.interruptible()
-        with console.counting("work", 3) as advance:
+    with console.interruptible(), console.counting("work", 3) as advance:
+        advance()
+        with suppress(KeyboardInterrupt):  # the garbage collector
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
             advance()
-            with suppress(KeyboardInterrupt):  # the garbage collector
-                signal.raise_signal(signal.SIGINT)
-            with pytest.raises(KeyboardInterrupt):
-                advance()
-    finally:
-        signal.signal(signal.SIGINT, before)

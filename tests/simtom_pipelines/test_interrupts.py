@@ -89,7 +89,7 @@ def test_interrupt_that_was_lost_in_a_collection_of_garbage_is_raised_again() ->
         def __del__(self) -> None:
             signal.raise_signal(signal.SIGINT)
 
-    with patient_interrupts() as deliver_lost:
+    with patient_interrupts(), patient_interrupts() as deliver_lost:  # the inner block knows of the outer one's
         deliver_lost()
         dropped = Interrupting()
         del dropped  # Python tells of the exception and goes on
