@@ -15,7 +15,7 @@ from simtom_pipelines.materialize import write_days
 
 ROWS = 10_000
 TABLES = ("transactions", "outcomes", "installments")
-ROUNDS = 3
+ROUNDS = 5
 FIRST = date(2024, 1, 1)
 
 

@@ -121,6 +121,10 @@ class _Ahead(queue.Queue[Any]):
         super().__init__(AHEAD)
         self._rows = 0
 
+    def is_ahead(self) -> bool:
+        """Return whether more than half of it is full."""
+        return self.qsize() > AHEAD // 2
+
     def _qsize(self) -> int:
         return self._rows
 
@@ -179,6 +183,8 @@ class _Pipeline:
         self._put(_Opened(day, stamp, stats))
         for frame in stats.observing(frames):
             self._put(frame)
+        if self.jobs.is_ahead():  # this thread would wait for the writer: it takes some work off it
+            stats.compare_keys()
         self._put(_DAY_ENDS)
 
     def _put(self, job: Any) -> None:

@@ -4,10 +4,11 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
-from simtom_pipelines.partition_stats import PartitionStats
+from simtom_pipelines.partition_stats import PartitionStats, _duplicates
 from tests.generators.two_processes import TwoProcessGenerator
 from tests.simtom_pipelines.toy_lake import DAY, SCHEMA, ZONE, frame
 
@@ -65,6 +66,26 @@ def test_duplicates_are_found_across_frames() -> None:
     again = rows.tail(1)
     assert result(rows, again)["checks"]["keys"] == {"passed": False, "duplicates": {"visit_id": 1}}
     assert failed(rows, again) == ["keys"]
+
+
+def test_keys_compared_early_are_compared_again_after_more_rows() -> None:
+    stats = PartitionStats(SCHEMA, ZONE, DAY, 1000.0, 0.1)
+    stats.observe(frame())
+    stats.compare_keys()
+    assert stats.result()["checks"]["keys"] == {"passed": True, "duplicates": {}}
+    stats.observe(frame().tail(1))
+    assert stats.result()["checks"]["keys"] == {"passed": False, "duplicates": {"visit_id": 1}}
+
+
+@pytest.mark.parametrize("shift", [0, 12, 40, 60])
+@pytest.mark.parametrize("rows", [0, 1, 300, 5_000, 2**20 + 50_000])
+def test_doubles_are_counted_whatever_bits_the_hashes_share(rows: int, shift: int) -> None:
+    """Hashes that agree in all their low bits, keys that stand many times, and more keys than are compared at once."""
+    draw = np.random.default_rng([rows, shift])
+    keys = draw.integers(0, max(rows, 1), rows, dtype=np.uint64)
+    keys = np.where(draw.random(rows) < 0.3, keys, draw.integers(0, 2**64, rows, dtype=np.uint64)) << np.uint64(shift)
+    parts = [keys[: rows // 3].copy(), keys[rows // 3 :].copy()]
+    assert _duplicates(parts) == rows - len(np.unique(keys))
 
 
 def test_order_inside_and_across_frames() -> None:
