@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from generators.randomness import stream
 from simtom_pipelines.partition_stats import PartitionStats, _duplicates
 from tests.generators.two_processes import TwoProcessGenerator
 from tests.simtom_pipelines.toy_lake import DAY, SCHEMA, ZONE, frame
@@ -81,7 +82,7 @@ def test_keys_compared_early_are_compared_again_after_more_rows() -> None:
 @pytest.mark.parametrize("rows", [0, 1, 300, 5_000, 2**20 + 50_000])
 def test_doubles_are_counted_whatever_bits_the_hashes_share(rows: int, shift: int) -> None:
     """Hashes that agree in all their low bits, keys that stand many times, and more keys than are compared at once."""
-    draw = np.random.default_rng([rows, shift])
+    draw = stream(rows, "keys", DAY, shift, "hash")
     keys = draw.integers(0, max(rows, 1), rows, dtype=np.uint64)
     keys = np.where(draw.random(rows) < 0.3, keys, draw.integers(0, 2**64, rows, dtype=np.uint64)) << np.uint64(shift)
     parts = [keys[: rows // 3].copy(), keys[rows // 3 :].copy()]
