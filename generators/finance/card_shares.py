@@ -199,6 +199,10 @@ class AmountShares(FieldGroup):
     )
     digital_99: Share = Field(default=0.70, description="Share of digital goods whose price ends in .99.")
     retail_99: Share = Field(default=0.25, description="Share of shops' amounts from 10 on that end in .99.")
+    whole_with_tip: Share = Field(
+        default=0.20,
+        description="Share of amounts in restaurants and bars of the US and Canada that a tip on the card makes whole.",
+    )
 
 
 _DECLINES = {

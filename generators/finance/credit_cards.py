@@ -97,7 +97,7 @@ class CreditCardsGenerator(BaseGenerator[CreditCardsConfig]):
     domain = "finance"
     description = "Card payment authorisations with cards, merchants, subscriptions, and fraud whose labels mature."
     config_type = CreditCardsConfig
-    revision = 3
+    revision = 4
     tables = card_tables.TABLES
 
     @cached_property

@@ -229,7 +229,8 @@ class Renderer:
         where = self.merchants.slots.country[sales.merchant]
         # A subscription costs the same every month in the merchant's currency; only a bill in another one moves.
         level = np.where(sales.recurring, geography.levels()[where], rates[where]).astype(np.float32)
-        amount = money.with_cents(self.amounts, sales.dollars * level, sales.category, sales.cents)
+        at_table = (sales.channel == mcc.CP) & money.tipping()[where]
+        amount = money.with_cents(self.amounts, sales.dollars * level, sales.category, sales.cents, at_table)
         home, there = geography.CURRENCY_OF[sales.who.country], geography.CURRENCY_OF[where]
         billing = amount.copy()
         rows = np.flatnonzero(home != there)

@@ -17,6 +17,8 @@ SEVERITY = {
     False: (0.0025, 0.0992, 0.387, 0.3038, 0.0697),
 }
 """Relative shares of severity 1 to 5 among the admitted and the others: together the yearly mix, by Bayes' rule."""
+_MILD_LEVEL = {True: 2.05, False: 1.0}
+"""Factor of severity 4 and 5: the admitted are older and have what may be dangerous, which would halve these shares."""
 _AGE_EDGES = (18, 75)
 _URGENT_BY_AGE = (0.80, 1.0, 1.5)
 _URGENT_AT_NIGHT = 1.4
@@ -53,7 +55,7 @@ def _severity_picks() -> U8:
     tables = []
     for admitted in (False, True):
         for by_diagnosis, by_age, by_night in product(_URGENT_BY_DIAGNOSIS, _URGENT_BY_AGE, (1.0, _URGENT_AT_NIGHT)):
-            odds = np.array([by_diagnosis * by_age * by_night] * 3 + [1.0] * 2)
+            odds = np.array([by_diagnosis * by_age * by_night] * 3 + [_MILD_LEVEL[admitted]] * 2)
             tables.append(pick_table((np.array(SEVERITY[admitted]) * odds).tolist()) + np.uint8(1))
     return np.concatenate(tables)
 

@@ -53,7 +53,7 @@ class PatientRecordsGenerator(BaseGenerator[PatientRecordsConfig]):
     domain = "healthcare"
     description = "Healthcare encounters with patients, diagnoses, vital signs, payers, charges and readmissions."
     config_type = PatientRecordsConfig
-    revision = 3
+    revision = 4
     tables = (patient_tables.ENCOUNTERS, patient_tables.READMISSION_OUTCOMES, patient_tables.PATIENTS)
     bin_minutes = 1
 

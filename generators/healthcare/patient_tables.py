@@ -51,7 +51,9 @@ _BIRTH = Column(
 )
 _SEX = Column("sex", pl.Enum(SEXES), "Administrative sex.", source="HL7 AdministrativeGender")
 _RACE = Column("race", pl.Enum(RACES), "Race.", source="US Core, US Census 2020")
-_ETHNICITY = Column("ethnicity", pl.Enum(ETHNICITIES), "Ethnicity.", source="US Core, US Census 2020")
+_ETHNICITY = Column(
+    "ethnicity", pl.Enum(ETHNICITIES), "Ethnicity; more of the younger are Hispanic.", source="US Core, US Census 2020"
+)
 _POSTAL = Column(
     "postal3", pl.String, "Three-digit area; 000 for those with fewer than 20,000 people.", format="###",
     source="45 CFR 164.514(b)(2)",

@@ -13,6 +13,7 @@ that have passed since the day of birth.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from generators.days import day_number
 from generators.entities import I32, I64
 from generators.healthcare import payers
 from generators.healthcare.births import LAST_ASKED, TICKS, BirthCalendar, calendar_years, completed_years
@@ -52,7 +54,10 @@ RACES = ("white", "black", "asian", "american_indian", "pacific_islander", "mult
 RACE_SHARES = (0.63, 0.13, 0.06, 0.01, 0.003, 0.09, 0.077)
 BLACK = 1
 ETHNICITIES = ("hispanic", "non_hispanic", "unknown")
-ETHNICITY_SHARES = (0.19, 0.76, 0.05)
+UNKNOWN_ETHNICITY = 0.05
+HISPANIC_BY_BIRTH = ((1935, 0.08), (1955, 0.105), (1975, 0.175), (1995, 0.23), (2015, 0.27))
+"""(year of birth, share of Hispanic patients): 0.19 of all in the 2020s, more of the young (US Census 2020)."""
+_COHORT_YEARS = 5
 _HISPANIC_BY_RACE = (1.0, 0.15, 0.1, 1.2, 0.5, 2.0, 2.0)
 """Odds of being Hispanic by race, before both margins are kept."""
 
@@ -218,7 +223,7 @@ class Population:
         """Return the attributes of (n,) patients of known age on a day."""
         years = calendar_years(age, day) if self.by_year else completed_years(age, day)
         sex, origin, chronic, area = hash_lanes(self._person_key, entity)
-        combination = _origins()[origin]
+        combination = _origins()[_cohort(day - age) << 16 | origin]
         race, ethnicity = combination // 3, combination % 3
         return Patients(
             slot=slots,
@@ -307,15 +312,32 @@ def pick_sex() -> U8:
     return pick_table(SEX_SHARES)
 
 
+def _cohorts() -> range:
+    """Return the first years of birth of the cohorts; those born before and after belong to the outermost."""
+    return range(HISPANIC_BY_BIRTH[0][0], HISPANIC_BY_BIRTH[-1][0] + 1, _COHORT_YEARS)
+
+
+def _cohort(born: NDArray[Any]) -> NDArray[np.int32]:
+    """Return (n,) cohorts of days of birth since 1970-01-01."""
+    first = day_number(date(_cohorts()[0], 1, 1))
+    cohort = (born - first) // int(_COHORT_YEARS * YEAR_DAYS)
+    return np.asarray(np.clip(cohort, 0, len(_cohorts()) - 1), np.int32)
+
+
 @lru_cache(maxsize=1)
 def _origins() -> U8:
-    """Return race x 3 + ethnicity by 16-bit draw: both margins kept, their association by odds."""
-    joint = np.outer(RACE_SHARES, ETHNICITY_SHARES)
-    joint[:, 0] *= _HISPANIC_BY_RACE
-    for _ in range(200):
-        joint *= (np.array(RACE_SHARES) / joint.sum(axis=1))[:, None]
-        joint *= np.array(ETHNICITY_SHARES) / joint.sum(axis=0)
-    return pick_table(joint.ravel().tolist())
+    """Return race x 3 + ethnicity by (cohort, 16-bit draw): both margins kept in each, their association by odds."""
+    tables = []
+    years, shares = zip(*HISPANIC_BY_BIRTH, strict=True)
+    for hispanic in np.interp(np.array(_cohorts()) + _COHORT_YEARS / 2, years, shares).tolist():
+        margin = np.array([hispanic, 1 - UNKNOWN_ETHNICITY - hispanic, UNKNOWN_ETHNICITY])
+        joint = np.outer(RACE_SHARES, margin)
+        joint[:, 0] *= _HISPANIC_BY_RACE
+        for _ in range(200):
+            joint *= (np.array(RACE_SHARES) / joint.sum(axis=1))[:, None]
+            joint *= margin / joint.sum(axis=0)
+        tables.append(pick_table(joint.ravel().tolist()))
+    return np.concatenate(tables)
 
 
 @lru_cache(maxsize=1)

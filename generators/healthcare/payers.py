@@ -30,8 +30,8 @@ NEW_COVER = 0.3
 GROUPS = 4
 _MEDICAID_TILT = (1.0, 1.6, 1.6, 2.0)
 _UNINSURED_TILT = (1.0, 1.2, 2.2, 2.2)
-_GROUP_SHARES = (0.695, 0.125, 0.175, 0.005)
-"""(neither, Black, Hispanic, both): odds of Medicaid and of no cover, and shares of patients."""
+_GROUP_SHARES = ((0.612, 0.123, 0.258, 0.007), (0.680, 0.125, 0.190, 0.005), (0.770, 0.1275, 0.100, 0.0025))
+"""(neither, Black, Hispanic, both): odds of Medicaid and of no cover, and shares of patients by age segment."""
 
 PAID_RATES = (0.45, 0.28, 0.22, 0.12, 0.35)
 """Part of the charge that each payer pays, in the middle."""
@@ -67,10 +67,10 @@ def group(black: NDArray[np.bool_], hispanic: NDArray[np.bool_]) -> U8:
 @lru_cache(maxsize=8)
 def table(shares: tuple[tuple[float, ...], ...]) -> U8:
     """Return (3 * 4 * 4096,) payers by (segment, group, 12-bit draw); each segment's margins are kept."""
-    people = np.array(_GROUP_SHARES)
     middles = (np.arange(4096) + 0.5) / 4096
     pieces = []
-    for row in shares:
+    for row, group_shares in zip(shares, _GROUP_SHARES, strict=True):
+        people = np.array(group_shares)
         joint: F64 = np.outer(people, row)
         joint[:, MEDICAID] *= _MEDICAID_TILT
         joint[:, SELF_PAY] *= _UNINSURED_TILT

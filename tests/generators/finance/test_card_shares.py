@@ -38,6 +38,7 @@ NESTED: dict[str, tuple[str, object]] = {
     "amounts.customer_sigma": ("genuine", 0.1),
     "amounts.digital_99": ("genuine", 0.0),
     "amounts.retail_99": ("genuine", 1.0),
+    "amounts.whole_with_tip": ("genuine", 1.0),
     "merchants.explore": ("genuine", 0.9),
     "merchants.national": ("genuine", 0.1),
     "travel.trips_per_year": ("genuine", 7.0),
@@ -171,6 +172,7 @@ CHANGED: dict[str, object] = {
     "categories.remote": {"5411": 0.30},
     "categories.medians": {"5542": 60.0},
     "amounts.digital_99": 0.20,
+    "amounts.whole_with_tip": 0.60,
     "merchants.national": 0.20,
     "travel.trips_per_year": 0.0,
     "travel.local_km": 2.0,
@@ -237,6 +239,8 @@ def test_genuine_rows_have_the_shares_of_the_config(rows: pl.DataFrame) -> None:
     assert float(fuel.median()) == pytest.approx(60.0, rel=0.04)  # type: ignore[arg-type]
     digital = genuine.filter(pl.col("mcc").is_in(["5815", "5816"]))["amount"]
     assert mean((digital * 100).round(0) % 100 == 99) == pytest.approx(0.21, abs=0.02)
+    table = present.filter(pl.col("mcc").is_in(["5812", "5813"]))["amount"]
+    assert mean(table == table.round(0)) == pytest.approx(0.604, abs=0.02)
     assert genuine.group_by("customer_id").agg(pl.col("card_id").n_unique())["card_id"].max() == 2
     declined = genuine.filter(~pl.col("is_approved") & (pl.col("response_code") != "91"))
     assert set(declined["response_code"].unique()) == {"51", "59"}

@@ -195,6 +195,24 @@ def test_categories_follow_the_table(rows: pl.DataFrame) -> None:
     assert distance(swapped) > 0.03  # the mutant that this test must catch
 
 
+def test_cents_show_who_sells(rows: pl.DataFrame) -> None:
+    """Prices of .99, fares on quarters, tips at table that make the amount whole; elsewhere each cent is as likely."""
+    at_home = rows.filter((pl.col("merchant_country") == "US") & ~pl.col("is_fraud") & ~pl.col("is_recurring"))
+
+    def ending(codes: list[str], *cents: int, channel: str = "card_present") -> float:
+        amount = part(at_home, channel).filter(pl.col("mcc").is_in(codes))["amount"]
+        assert amount.len() > 400
+        return mean(((amount * 100).round(0).cast(pl.Int64) % 100).is_in(cents))
+
+    assert ending(["5812", "5813"], 0) == pytest.approx(0.208, abs=0.03)
+    assert ending(["5812"], 0, channel="card_not_present") < 0.04
+    assert ending(["5411", "5814"], 0) == pytest.approx(0.01, abs=0.005)
+    assert ending(["5541", "5542"], 99) == pytest.approx(0.01, abs=0.006)
+    assert ending(["5815", "5816"], 99, channel="card_not_present") == pytest.approx(0.703, abs=0.06)
+    assert ending(["5311", "5310", "5651"], 99) == pytest.approx(0.26, abs=0.05)
+    assert ending(["4111"], 0, 25, 50, 75) == 1.0
+
+
 def test_amounts_follow_their_category(rows: pl.DataFrame) -> None:
     def statistic(frame: pl.DataFrame, code: str) -> tuple[float, int]:
         mu, sigma = AMOUNTS[code]

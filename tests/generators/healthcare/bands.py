@@ -60,6 +60,15 @@ def _people(rows: pl.DataFrame) -> Iterator[Figure]:
         yield f"race {name}", share(clinic, "race").get(name, 0.0), *_around(expected, 0.02)
     for name, expected in ETHNICITIES.items():
         yield f"ethnicity {name}", share(clinic, "ethnicity").get(name, 0.0), *_around(expected, 0.02)
+    for group, of_age, expected in (
+        ("under 18", pl.col("age_years") < 18, 0.265),
+        ("of 65 and over", pl.col("age_years") >= 65, 0.097),
+    ):
+        yield (
+            f"hispanic {group}",
+            share(clinic.filter(of_age), "ethnicity").get("hispanic", 0.0),
+            *_around(expected, 0.03),
+        )
     yield "chronic conditions rise with age", spearman(people, "chronic_count", "age_years"), 0.45, 0.75
     yield "female", mean(rows["sex"] == "female"), 0.53, 0.60
     for kind, low, high in (("inpatient", 0.38, 0.52), ("emergency", 0.16, 0.26), ("ambulatory", 0.28, 0.38)):
@@ -84,7 +93,8 @@ def _emergency(rows: pl.DataFrame) -> Iterator[Figure]:
     yield "admitted", mean(rows["is_admitted"]), 0.12, 0.16
     admitted = rows.group_by("esi_level").agg(pl.col("is_admitted").mean()).sort("esi_level")["is_admitted"]
     yield "admitted of severity 1", admitted[0], 0.60, 0.90
-    yield "admitted of severity 4", admitted[3], 0.0, 0.05
+    yield "admitted of severity 4", admitted[3], 0.012, 0.028
+    yield "admitted of severity 5", admitted[4], 0.0, 0.013
     yield "by ambulance", share(rows, "arrival_mode").get("ambulance", 0.0), 0.13, 0.20
     for name, expected in ED_DISPOSITIONS.items():
         yield f"leaves emergency: {name}", share(rows, "discharge_disposition").get(name, 0.0), *_around(expected, 0.02)

@@ -281,7 +281,7 @@ def test_tiny_volume_is_served() -> None:
     assert generator.events.violations(rows) == []
 
 
-GOLDEN = "7ef8cb778c9d4f2f"
+GOLDEN = "d36fe6119ad7de1f"
 
 
 def test_golden_day_is_unchanged() -> None:
