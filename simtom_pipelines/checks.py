@@ -8,6 +8,7 @@ import dagster as dg
 
 from generators.schema import Reference, TableSchema
 from simtom_pipelines.datasets import DatasetSpec
+from simtom_pipelines.interrupts import patient_interrupts
 from simtom_pipelines.lake import ParquetLake, Partition
 from simtom_pipelines.partitions import quiet_preview
 from simtom_pipelines.references import (
@@ -151,7 +152,8 @@ def _comparison(
             additional_deps=[dg.AssetKey([spec.name, other]) for other in dict.fromkeys(others) if other != table.name],
         )
         def check(lake: LakeResource) -> dg.AssetCheckResult:
-            found = compare(lake.open(), spec.name)
+            with patient_interrupts():
+                found = compare(lake.open(), spec.name)
             return dg.AssetCheckResult(passed=found.passed, metadata=found.metadata, description=found.description)
 
     return check

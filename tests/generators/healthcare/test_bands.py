@@ -81,7 +81,7 @@ MUTANTS: dict[str, tuple[str, Callable[[pl.DataFrame], pl.DataFrame], str]] = {
     "ethnicity ignores age": ("people", lambda f: _shuffled(f, "ethnicity"), "hispanic"),
     "mild cases seldom admitted": (
         "emergency", lambda f: f.with_columns(
-            pl.col("is_admitted") & ((pl.col("esi_level") < 4) | (pl.col("record_id") % 2 == 0))),
+            pl.col("is_admitted") & ((pl.col("esi_level") < 4) | (pl.col("record_id") % 10 == 0))),
         "admitted of severity 4"),
     "the least urgent admitted like others": (
         "emergency", lambda f: f.with_columns(
