@@ -101,6 +101,7 @@ def interruptible() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, Patient(signal.default_int_handler))
     try:
         yield
+        _deliver_lost()
     finally:
         signal.signal(signal.SIGINT, before)
 

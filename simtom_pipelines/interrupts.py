@@ -56,8 +56,9 @@ class Patient:
 
     def deliver_lost(self) -> None:
         """Hand on a signal again whose exception ended nothing."""
-        if self._raised is not None:
-            self._deliver(*self._raised)
+        lost, self._raised = self._raised, None
+        if lost is not None:
+            self.handler(*lost)
 
 
 def _entry_to_polars(frame: FrameType | None) -> FrameType | None:
@@ -100,7 +101,8 @@ def patient_interrupts() -> Iterator[Callable[[], None]]:
     for a generator that yields inside it: another handler may be set meanwhile.
 
     Yields:
-        What is to be called after each step: it raises again what a handler raised and nobody got.
+        What is to be called after each step: it raises again what a handler raised and nobody got. The end of the
+        block does so too.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
@@ -116,6 +118,7 @@ def patient_interrupts() -> Iterator[Callable[[], None]]:
         signal.signal(number, patient)
     try:
         yield deliver_lost
+        deliver_lost()
     finally:
         for number in patients:
             signal.signal(number, found[number])

@@ -201,7 +201,7 @@ class AmountShares(FieldGroup):
     retail_99: Share = Field(default=0.25, description="Share of shops' amounts from 10 on that end in .99.")
     whole_with_tip: Share = Field(
         default=0.20,
-        description="Share of amounts in restaurants and bars of the US and Canada that a tip on the card makes whole.",
+        description="Share of card-present amounts in US and Canadian restaurants and bars that a tip makes whole.",
     )
 
 

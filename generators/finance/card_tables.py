@@ -67,7 +67,9 @@ AUTHORIZATIONS = TableSchema(
         Column(
             "distance_km", pl.Float64, "Great-circle distance from home to terminal.", unit="km", ge=0, nullable=True
         ),
-        Column("amount", pl.Float64, "Amount in the merchant's currency, tip included.", ge=0.01),
+        Column(
+            "amount", pl.Float64, "Amount in the merchant's currency, as charged in the end: tips included.", ge=0.01
+        ),
         Column("currency", pl.Enum(geography.CURRENCY_CODES), "Currency of the merchant's country, ISO 4217."),
         Column("billing_amount", pl.Float64, "Amount in the cardholder's currency at the day's rate.", ge=0.0),
         Column("channel", pl.Enum(CHANNELS), "Whether the card was present."),

@@ -31,7 +31,7 @@ GROUPS = 4
 _MEDICAID_TILT = (1.0, 1.6, 1.6, 2.0)
 _UNINSURED_TILT = (1.0, 1.2, 2.2, 2.2)
 _GROUP_SHARES = ((0.612, 0.123, 0.258, 0.007), (0.680, 0.125, 0.190, 0.005), (0.770, 0.1275, 0.100, 0.0025))
-"""(neither, Black, Hispanic, both): odds of Medicaid and of no cover, and shares of patients by age segment."""
+"""(neither, Black, Hispanic, both): odds of Medicaid and of no cover, shares of patients by age in the 2020s."""
 
 PAID_RATES = (0.45, 0.28, 0.22, 0.12, 0.35)
 """Part of the charge that each payer pays, in the middle."""
@@ -66,7 +66,7 @@ def group(black: NDArray[np.bool_], hispanic: NDArray[np.bool_]) -> U8:
 
 @lru_cache(maxsize=8)
 def table(shares: tuple[tuple[float, ...], ...]) -> U8:
-    """Return (3 * 4 * 4096,) payers by (segment, group, 12-bit draw); each segment's margins are kept."""
+    """Return (3 * 4 * 4096,) payers by (segment, group, 12-bit draw); each segment's margins hold in the 2020s."""
     middles = (np.arange(4096) + 0.5) / 4096
     pieces = []
     for row, group_shares in zip(shares, _GROUP_SHARES, strict=True):

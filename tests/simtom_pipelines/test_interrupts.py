@@ -9,11 +9,12 @@ import textwrap
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
-from simtom_pipelines import interrupts
+from simtom_pipelines import console, interrupts
 from simtom_pipelines.interrupts import patient_interrupts
 
 
@@ -95,6 +96,28 @@ def test_interrupt_that_was_lost_in_a_collection_of_garbage_is_raised_again() ->
         del dropped  # Python tells of the exception and goes on
         with pytest.raises(KeyboardInterrupt):
             deliver_lost()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("block", [patient_interrupts, console.interruptible])
+def test_interrupt_that_was_lost_is_raised_at_the_end_of_the_block(block: Any) -> None:
+    class Interrupting:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    reached = []
+
+    def work() -> None:
+        with block():
+            dropped = Interrupting()
+            del dropped
+            reached.append("the end")
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert reached == ["the end"]
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_other_threads_may_use_the_block() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
@@ -13,7 +15,8 @@ from generators.base import Batch
 from generators.errors import CalendarError, UnknownNameError
 from simtom_pipelines.datasets import DatasetSpec, load_datasets
 from simtom_pipelines.lake import LakeError, ParquetLake
-from simtom_pipelines.materialize import watching, write_days, write_dimension
+from simtom_pipelines.materialize import FEWEST, watching, write_days, write_dimension
+from simtom_pipelines.partition_stats import PartitionStats
 from tests.generators.two_processes import REPORT_DAYS, TwoProcessGenerator
 from tests.simtom_pipelines.toy_lake import DAY, DAYS, frame, spec, toy
 
@@ -70,6 +73,38 @@ def test_day_of_several_slices(lake: ParquetLake, toy: DatasetSpec, monkeypatch:
     (written,) = write_days(lake, toy, "visits", [DAY])
     assert lake.scan("toy", "visits").drop("date").collect().equals(pl.concat(slices))
     assert written.rows == sum(part.height for part in slices)
+
+
+@pytest.mark.parametrize("slow", [True, False])
+def test_keys_are_compared_whoever_waits(
+    lake: ParquetLake, toy: DatasetSpec, monkeypatch: pytest.MonkeyPatch, slow: bool
+) -> None:
+    """A writer that is behind gets days whose keys have been compared; the answer is the same."""
+    batches, compare, write = TwoProcessGenerator.batches, PartitionStats.compare_keys, ParquetLake.write
+    comparers: list[str] = []
+
+    def twice(self: Any, day: date) -> Iterator[pl.DataFrame]:
+        for one in batches(self, day):
+            yield pl.concat([one, one.tail(1)])
+
+    def compared(self: PartitionStats) -> None:
+        comparers.append(threading.current_thread().name)
+        compare(self)
+
+    def written(self: ParquetLake, *arguments: Any, **options: Any) -> Any:
+        if slow:
+            time.sleep(0.2)
+        return write(self, *arguments, **options)
+
+    monkeypatch.setattr(TwoProcessGenerator, "batches", twice)
+    monkeypatch.setattr(PartitionStats, "compare_keys", compared)
+    monkeypatch.setattr(ParquetLake, "write", written)
+    monkeypatch.setattr("simtom_pipelines.materialize.AHEAD", 4 * FEWEST if slow else 1_000 * FEWEST)
+    partitions = list(write_days(lake, toy, "visits", DAYS))
+    assert len(comparers) == len(DAYS)
+    assert (threading.current_thread().name in comparers) is slow
+    for partition in partitions:
+        assert partition.footer.statistics["checks"]["keys"] == {"passed": False, "duplicates": {"visit_id": 1}}
 
 
 def test_error_of_the_generator_arrives(lake: ParquetLake, toy: DatasetSpec, monkeypatch: pytest.MonkeyPatch) -> None:

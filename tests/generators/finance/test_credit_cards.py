@@ -213,6 +213,19 @@ def test_cents_show_who_sells(rows: pl.DataFrame) -> None:
     assert ending(["4111"], 0, 25, 50, 75) == 1.0
 
 
+def test_guests_tip_on_the_card_in_two_countries() -> None:
+    day = get_generator("credit_cards", base_daily_volume=80_000, country_mix="global").generate(date(2024, 5, 14))
+    table = part(genuine(day), "card_present").filter(pl.col("mcc").is_in(["5812", "5813"]))
+    whole = {
+        country[0]: mean(rows["amount"] == rows["amount"].round(0))
+        for country, rows in table.group_by(pl.col("merchant_country").cast(pl.String))
+        if rows.height >= 150
+    }
+    assert {"US", "CA", "GB", "DE", "FR"} <= set(whole)
+    for country, found in whole.items():
+        assert found == pytest.approx(0.208, abs=0.12) if country in ("US", "CA") else found < 0.06, country
+
+
 def test_amounts_follow_their_category(rows: pl.DataFrame) -> None:
     def statistic(frame: pl.DataFrame, code: str) -> tuple[float, int]:
         mu, sigma = AMOUNTS[code]
