@@ -28,6 +28,8 @@ MERGED_KEYS = 2**20
 FEW_KEYS = 256
 """Fewer are sorted."""
 KEY_BITS = 64
+KEY_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+"""An odd number by which the hash of a key's columns so far is multiplied before the next one's is added."""
 
 
 class PartitionStats:
@@ -89,8 +91,11 @@ class PartitionStats:
             values = frame.get_column(column.name)
             self._within(column, values.min(), values.max())
         for key, parts in self._keys.items():
-            hashed = frame[key[0]].hash() if len(key) == 1 else pl.DataFrame([frame[name] for name in key]).hash_rows()
-            parts.append(hashed.to_numpy(writable=True))
+            hashed = frame[key[0]].hash().to_numpy(writable=True)
+            for name in key[1:]:
+                hashed *= KEY_FACTOR
+                hashed ^= frame[name].hash().to_numpy()
+            parts.append(hashed)
         if self.timezone is not None and "timestamp" in frame.columns:
             self._times(frame["timestamp"])
 
