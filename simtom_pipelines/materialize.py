@@ -183,7 +183,9 @@ class _Pipeline:
         self._put(_Opened(day, stamp, stats))
         for frame in stats.observing(frames):
             self._put(frame)
-        if self.jobs.is_ahead():  # this thread would wait for the writer: it takes some work off it
+        # Where this thread would soon wait for the writer, it takes some work off it; the keys of a large day are
+        # compared by the writer, once the frames are gone.
+        if stats.rows <= AHEAD and self.jobs.is_ahead():
             stats.compare_keys()
         self._put(_DAY_ENDS)
 

@@ -24,7 +24,9 @@ SIGMAS = 6.0
 
 BUSINESS, EVENING = range(9, 18), range(18, 23)
 MERGED_KEYS = 2**20
-"""Keys that are looked at together for doubles."""
+"""More keys are sorted, and looked at for doubles in pieces."""
+PIECE_KEYS = 2**18
+"""Keys of such a piece, about: what is needed for them stays in the processor's cache."""
 FEW_KEYS = 256
 """Fewer are sorted."""
 KEY_BITS = 64
@@ -186,7 +188,7 @@ def _duplicates(parts: list[NDArray[np.uint64]]) -> int:
         return _repeated(np.concatenate(parts)) if total else 0
     for part in parts:
         part.sort()
-    pieces = -(-total // MERGED_KEYS)
+    pieces = -(-total // PIECE_KEYS)
     edges = np.array([number * (2**64 // pieces) for number in range(1, pieces)], np.uint64)
     cuts = [[0, *np.searchsorted(part, edges).tolist(), len(part)] for part in parts]
     return sum(
