@@ -53,7 +53,7 @@ class Amounts:
 
     Attributes:
         laws: Medians and deviations of the categories.
-        shares: The customers' deviation, and how often cents are .99.
+        shares: The customers' deviation, and how often cents are .99 or .00.
         credit_only: Whether medians are those of credit cards.
     """
 

@@ -30,6 +30,13 @@ def through_polars(seen: list[int]) -> pl.Series:
     return pl.Series([1, 2, 3]).map_elements(look_at, return_dtype=pl.Int64)
 
 
+class Interrupting:
+    """Ctrl-C comes when it is dropped, where Python loses exceptions."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
 def test_polars_ends_before_the_interrupt_is_raised() -> None:
     seen: list[int] = []
     with pytest.raises(KeyboardInterrupt), patient_interrupts():
@@ -86,10 +93,6 @@ def test_whoever_has_set_the_handler_gets_the_signal_once_and_has_it_back(monkey
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_interrupt_that_was_lost_in_a_collection_of_garbage_is_raised_again() -> None:
-    class Interrupting:
-        def __del__(self) -> None:
-            signal.raise_signal(signal.SIGINT)
-
     with patient_interrupts(), patient_interrupts() as deliver_lost:  # the inner block knows of the outer one's
         deliver_lost()
         dropped = Interrupting()
@@ -101,10 +104,6 @@ def test_interrupt_that_was_lost_in_a_collection_of_garbage_is_raised_again() ->
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("block", [patient_interrupts, console.interruptible])
 def test_interrupt_that_was_lost_is_raised_at_the_end_of_the_block(block: Any) -> None:
-    class Interrupting:
-        def __del__(self) -> None:
-            signal.raise_signal(signal.SIGINT)
-
     reached = []
 
     def work() -> None:
